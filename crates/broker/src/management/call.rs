@@ -1,0 +1,173 @@
+//! One call: method, path, body, deadline, and what its answer means.
+
+use std::{sync::atomic::Ordering, time::Duration};
+
+use reqwest::Method;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use tokio::time::timeout;
+use url::Url;
+
+use super::{ApiError, ApiErrorKind, Management, READ_TIMEOUT, WRITE_TIMEOUT};
+
+/// The largest page the broker gives.
+const PAGE_SIZE: &str = "500";
+/// The largest answer that is read, in bytes; a page of 500 queues has about one MiB.
+const ANSWER_MAX: usize = 64 * 1024 * 1024;
+
+/// A call that is being put together.
+#[derive(Clone)]
+pub(super) struct Call {
+    management: Management,
+    method: Method,
+    url: Url,
+    body: Option<Vec<u8>>,
+}
+
+/// A page of a list.
+#[derive(Deserialize)]
+struct Page<T> {
+    items: Vec<T>,
+    page_count: u32,
+}
+
+impl Management {
+    pub(super) fn get(&self, path: &[&str]) -> Call {
+        self.call(Method::GET, path)
+    }
+
+    pub(super) fn put(&self, path: &[&str]) -> Call {
+        self.call(Method::PUT, path)
+    }
+
+    pub(super) fn post(&self, path: &[&str]) -> Call {
+        self.call(Method::POST, path)
+    }
+
+    pub(super) fn delete(&self, path: &[&str]) -> Call {
+        self.call(Method::DELETE, path)
+    }
+
+    /// Each part of the path is one segment, whatever characters are in it.
+    fn call(&self, method: Method, path: &[&str]) -> Call {
+        let mut url = self.inner.base.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().push("api").extend(path);
+        }
+        Call { management: self.clone(), method, url, body: None }
+    }
+}
+
+impl Call {
+    /// Adds to the query.
+    pub(super) fn query(mut self, name: &str, value: &str) -> Self {
+        self.url.query_pairs_mut().append_pair(name, value);
+        self
+    }
+
+    /// Adds a body.
+    pub(super) fn with(mut self, body: &impl Serialize) -> Result<Self, ApiError> {
+        let bytes = serde_json::to_vec(body);
+        self.body = Some(bytes.map_err(|error| self.unexpected(&error.to_string()))?);
+        Ok(self)
+    }
+
+    /// Sends it and reads the answer as JSON.
+    pub(super) async fn json<T: DeserializeOwned>(self) -> Result<T, ApiError> {
+        let bytes = self.send().await?;
+        serde_json::from_slice(&bytes).map_err(|error| self.unexpected(&error.to_string()))
+    }
+
+    /// As [`json`](Self::json), with nothing where the broker has no such object.
+    pub(super) async fn json_if_found<T: DeserializeOwned>(self) -> Result<Option<T>, ApiError> {
+        match self.json().await {
+            Ok(found) => Ok(Some(found)),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Sends it as many times as there are pages.
+    pub(super) async fn pages<T: DeserializeOwned>(self) -> Result<Vec<T>, ApiError> {
+        let mut items = Vec::new();
+        let mut number = 1;
+        loop {
+            let page = self.clone().query("page", &number.to_string());
+            let page: Page<T> = page.query("page_size", PAGE_SIZE).json().await?;
+            items.extend(page.items);
+            if number >= page.page_count {
+                return Ok(items);
+            }
+            number += 1;
+        }
+    }
+
+    /// Sends it; the answer says only that it is done.
+    pub(super) async fn done(self) -> Result<(), ApiError> {
+        self.send().await.map(|_| ())
+    }
+
+    /// Sends a deletion; what was not there is gone as well.
+    pub(super) async fn gone(self) -> Result<(), ApiError> {
+        match self.done().await {
+            Err(error) if error.is_not_found() => Ok(()),
+            other => other,
+        }
+    }
+
+    /// An error of this call for an answer that makes no sense.
+    pub(super) fn unexpected(&self, what: &str) -> ApiError {
+        self.failed(ApiErrorKind::Unexpected(what.to_owned()))
+    }
+
+    /// An error of this call.
+    pub(super) fn failed(&self, kind: ApiErrorKind) -> ApiError {
+        let (method, path) = (&self.method, self.url.path());
+        ApiError { call: format!("{method} {path}"), kind }
+    }
+
+    /// The deadline covers the wait for a place among the calls under way, so that one hung
+    /// broker cannot pile up callers.
+    async fn send(&self) -> Result<Vec<u8>, ApiError> {
+        let deadline = if self.is_write() { WRITE_TIMEOUT } else { READ_TIMEOUT };
+        let sent = timeout(deadline, self.send_at_once(deadline)).await;
+        sent.unwrap_or(Err(ApiErrorKind::Timeout)).map_err(|kind| self.failed(kind))
+    }
+
+    async fn send_at_once(&self, deadline: Duration) -> Result<Vec<u8>, ApiErrorKind> {
+        let inner = &self.management.inner;
+        let _place = inner.calls.acquire().await;
+        if self.is_write() {
+            inner.writes.fetch_add(1, Ordering::Relaxed);
+        }
+        let mut request = inner
+            .client
+            .request(self.method.clone(), self.url.clone())
+            .basic_auth(&inner.username, Some(inner.password.reveal()))
+            .timeout(deadline);
+        if let Some(body) = &self.body {
+            let json = (reqwest::header::CONTENT_TYPE, "application/json");
+            request = request.header(json.0, json.1).body(body.clone());
+        }
+        let mut response = request.send().await.map_err(|error| transport(&error))?;
+        let status = response.status();
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| transport(&error))? {
+            body.extend_from_slice(&chunk);
+            if body.len() > ANSWER_MAX {
+                return Err(ApiErrorKind::Unexpected("the answer is too long".to_owned()));
+            }
+        }
+        if status.is_success() {
+            return Ok(body);
+        }
+        Err(ApiErrorKind::of_answer(status, &body))
+    }
+
+    fn is_write(&self) -> bool {
+        self.method != Method::GET
+    }
+}
+
+fn transport(error: &reqwest::Error) -> ApiErrorKind {
+    ApiErrorKind::of_transport(error)
+}

@@ -1,0 +1,33 @@
+//! The depth of a queue by passive declare.
+
+use warren_broker::probe::{DepthProbe, ProbeError};
+use warren_test_support::{for_each_broker, wait_until};
+
+use crate::{PATIENCE, message, trouble::close_connection};
+
+#[tokio::test]
+async fn a_probe_tells_what_is_ready_and_survives_a_missing_queue_and_a_closed_connection() {
+    for_each_broker(async |vhost| {
+        vhost.queue("q", []).await;
+        vhost.publish("", "q", message("m1")).await;
+        let probe = DepthProbe::new(vhost.login.clone(), "test/probe");
+        let depth = probe.ready("q").await.unwrap();
+        assert_eq!((depth.ready, depth.consumers), (1, 0));
+
+        let missing = probe.ready("missing").await.unwrap_err();
+        assert!(matches!(missing, ProbeError::QueueNotFound { .. }), "{missing}");
+        let too_long = probe.ready(&"q".repeat(256)).await.unwrap_err();
+        assert!(matches!(too_long, ProbeError::NotAName { .. }), "{too_long}");
+        for _ in 0..100 {
+            assert_eq!(probe.ready("q").await.unwrap().ready, 1);
+        }
+
+        close_connection(vhost, "test/probe").await;
+        wait_until(PATIENCE, "the probe answers again", async || {
+            probe.ready("q").await.is_ok_and(|depth| depth.ready == 1)
+        })
+        .await;
+        probe.close().await;
+    })
+    .await;
+}

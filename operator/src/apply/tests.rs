@@ -1,0 +1,100 @@
+use warren_broker::management::{ApiError, ApiErrorKind};
+use warren_core::{
+    names::Prefix,
+    topology::{Change, Found, Permissions},
+};
+
+use super::*;
+use crate::{
+    fixtures::smallest,
+    observe::{Observed, Past},
+    plan::{self, UserGap},
+};
+
+fn failed(step: Step, kind: ApiErrorKind) -> Outcome {
+    let error = ApiError { call: "PUT /api/x".to_owned(), kind };
+    Outcome { results: vec![(step, StepResult::Failed(StepError::Broker(error)))] }
+}
+
+fn invalid() -> ApiErrorKind {
+    ApiErrorKind::Invalid("no".to_owned())
+}
+
+/// The first step of an empty broker's plan that this text begins.
+fn step(text: &str) -> Step {
+    let pipeline = smallest();
+    let state = crate::observe::BrokerState {
+        login: warren_broker::login::Login::new("rabbit", "admin", Secret::new("secret")),
+        facts: warren_core::topology::BrokerFacts { version: "4.3.6".parse().unwrap() },
+        tags: vec!["administrator".to_owned()],
+        found: Found::default(),
+        users: crate::observe::UsersReading::Found([].into()),
+    };
+    let plan = plan::next(&pipeline, &Observed { broker: Ok(state), past: Past::default() });
+    plan.steps.into_iter().find(|step| step.to_string().starts_with(text)).unwrap()
+}
+
+#[test]
+fn what_stands_on_a_failed_declaration_is_not_tried() {
+    for text in ["put policy", "declare exchange", "declare queue"] {
+        let outcome = failed(step(text), invalid());
+        assert!(!outcome.permits(&step("bind shop.orders -")), "{text}");
+        assert!(!outcome.permits(&step("declare exchange")), "{text}");
+        assert!(outcome.permits(&step("make user")), "{text}");
+    }
+}
+
+#[test]
+fn bindings_and_users_fail_one_by_one() {
+    let outcome = failed(step("bind shop.orders.internal"), invalid());
+    assert!(outcome.permits(&step("bind shop.orders -")));
+    let user = |user: &str| Step::PutUser { user: user.to_owned(), gap: UserGap::Missing };
+    let permit = |user: &str| Step::Permit {
+        user: user.to_owned(),
+        permissions: Permissions {
+            configure: "^$".to_owned(),
+            write: "^$".to_owned(),
+            read: "^$".to_owned(),
+        },
+    };
+    let outcome = failed(user("a"), invalid());
+    assert!(!outcome.permits(&permit("a")));
+    assert!(outcome.permits(&user("b")) && outcome.permits(&permit("b")));
+}
+
+#[test]
+fn nothing_is_tried_on_a_broker_in_trouble() {
+    for kind in [
+        ApiErrorKind::Timeout,
+        ApiErrorKind::ConnectionRefused,
+        ApiErrorKind::Unauthorized,
+        ApiErrorKind::PermissionDenied("no".to_owned()),
+        ApiErrorKind::Transient("the metadata store operation timed out".to_owned()),
+    ] {
+        let outcome = failed(step("bind shop.orders.internal"), kind);
+        assert!(outcome.trouble().is_some());
+        assert!(!outcome.permits(&step("make user")), "{outcome:?}");
+    }
+}
+
+#[test]
+fn a_password_has_32_random_bytes() {
+    let password = random_password("a").unwrap();
+    assert_eq!(password.reveal().len(), 64);
+    assert_ne!(password, random_password("a").unwrap());
+    assert!(!format!("{password:?}").contains(password.reveal()));
+}
+
+#[test]
+fn an_outcome_tells_what_was_done_and_what_was_not() {
+    let mut outcome = failed(step("declare queue"), invalid());
+    outcome.results.insert(0, (step("put policy"), StepResult::Done));
+    outcome.results.push((step("bind"), StepResult::Skipped));
+    assert_eq!(outcome.done().count(), 1);
+    assert_eq!(outcome.undone().count(), 2);
+    assert_eq!(outcome.failures().count(), 1);
+    let Step::Broker(Change::PutPolicy(policy)) = outcome.done().next().unwrap() else {
+        panic!("a policy");
+    };
+    assert!(Prefix::new(policy.name.as_str()).is_ok());
+}

@@ -1,0 +1,79 @@
+//! `TopologyInSync`: whether the broker's objects are as the spec says.
+
+use warren_api::conditions::ConditionReason;
+use warren_core::topology::Conflict;
+
+use super::{Evidence, Judgement, named};
+use crate::{
+    apply::Outcome,
+    plan::{Compared, Findings, Plan},
+};
+
+/// What stands in the way counts before what failed, because only a person can settle it.
+pub(super) fn in_sync(evidence: &Evidence<'_>) -> Option<Judgement> {
+    if evidence.trouble().is_some() {
+        let message = "the broker cannot be seen: BrokerReachable says why";
+        return Some(Judgement::unknown(ConditionReason::BrokerUnknown, message));
+    }
+    let Findings::Compared(compared) = &evidence.plan.findings else {
+        return None;
+    };
+    let judgement = conflicts(&compared.conflicts)
+        .or_else(|| {
+            let unsupported = compared.unsupported.clone()?;
+            Some(Judgement::fails(ConditionReason::UnsupportedByBroker, unsupported))
+        })
+        .or_else(|| match evidence.outcome {
+            Some(outcome) => failed(outcome),
+            None => pending(evidence.plan),
+        });
+    Some(judgement.unwrap_or_else(|| declared(compared)))
+}
+
+/// The reason that a conflict has in the condition and in the list of objects.
+pub(crate) fn reason_of(conflict: &Conflict) -> ConditionReason {
+    match conflict {
+        Conflict::Owned { .. } => ConditionReason::OwnershipConflict,
+        Conflict::Unmarked { .. } => ConditionReason::AlreadyExists,
+        Conflict::Inequivalent { .. } => ConditionReason::InequivalentArgument,
+    }
+}
+
+fn conflicts(conflicts: &[Conflict]) -> Option<Judgement> {
+    let worst_first = [
+        ConditionReason::OwnershipConflict,
+        ConditionReason::AlreadyExists,
+        ConditionReason::InequivalentArgument,
+    ];
+    worst_first.into_iter().find_map(|reason| {
+        let same = conflicts.iter().filter(|conflict| reason_of(conflict) == reason);
+        let texts: Vec<String> = same.map(ToString::to_string).collect();
+        (!texts.is_empty()).then(|| Judgement::fails(reason, named(texts)))
+    })
+}
+
+fn failed(outcome: &Outcome) -> Option<Judgement> {
+    let inequivalent = outcome.failures().any(|(_, error)| error.is_inequivalent());
+    let reason =
+        if inequivalent { ConditionReason::InequivalentArgument } else { ConditionReason::Drifted };
+    let texts: Vec<String> =
+        outcome.failures().map(|(step, error)| format!("{step} failed: {error}")).collect();
+    (!texts.is_empty()).then(|| Judgement::fails(reason, named(texts)))
+}
+
+fn pending(plan: &Plan) -> Option<Judgement> {
+    let steps = plan.steps.iter().map(ToString::to_string);
+    let message = || format!("repairing: {}", named(steps));
+    (!plan.steps.is_empty()).then(|| Judgement::fails(ConditionReason::Drifted, message()))
+}
+
+fn declared(compared: &Compared) -> Judgement {
+    let objects = format!("{} objects", compared.objects);
+    if compared.retained.is_empty() {
+        return Judgement::holds(ConditionReason::InSync, objects);
+    }
+    let kept = named(compared.retained.iter().cloned());
+    let message =
+        format!("{objects}; no longer in the spec, and kept with what is in them: {kept}");
+    Judgement::holds(ConditionReason::InSync, message)
+}

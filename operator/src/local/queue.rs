@@ -1,0 +1,205 @@
+//! One queue and its workers: observe, decide, set the number.
+
+use jiff::Timestamp;
+use warren_core::{
+    names::QueueName,
+    scaling::{self, Decision, Memory, Mode, Observation, Policy, Replicas},
+};
+
+use super::{
+    child::Launch,
+    eyes::Probes,
+    fleet::{Fleet, FleetState},
+    happening::{Happening, Reporter},
+    member::Surroundings,
+    observation::{self, Polls, Probed},
+    view::Row,
+};
+use crate::{
+    pipeline::{Pipeline, Queue},
+    workers::{QueueReading, Scaling, WorkersReason, WorkersTrouble},
+};
+
+/// One queue and its workers.
+pub(super) struct QueueCrew {
+    name: QueueName,
+    /// The main queue's name on the broker.
+    main: String,
+    /// The dead-letter queue's.
+    dead: String,
+    policy: Policy,
+    memory: Option<Memory>,
+    fleet: Fleet,
+    /// What was seen of the fleet last.
+    state: FleetState,
+    /// What was seen of the queue last.
+    observation: Observation,
+    scaling: Option<Scaling>,
+    dead_letters: Option<u64>,
+}
+
+impl QueueCrew {
+    /// No worker yet, and nothing known.
+    pub(super) fn new(
+        pipeline: &Pipeline,
+        queue: &Queue,
+        launch: Launch,
+        surroundings: Surroundings,
+    ) -> Self {
+        let name = queue.name.clone();
+        let mut fleet = Fleet::new(pipeline.id.clone(), name.clone(), launch, surroundings);
+        if queue.scaling.mode == Mode::External && !queue.scaling.suspended {
+            // Nobody else is here who could set the number.
+            fleet.set(Replicas::ONE);
+        }
+        let nothing = observation::Polls::default();
+        Self {
+            observation: observe(None, &nothing, "", &fleet.state(), Timestamp::UNIX_EPOCH),
+            main: pipeline.prefix.main(&name),
+            dead: pipeline.prefix.dead(&name),
+            policy: queue.scaling,
+            memory: None,
+            state: fleet.state(),
+            fleet,
+            scaling: None,
+            dead_letters: None,
+            name,
+        }
+    }
+
+    /// Decides the number of workers and sets it; whether anything changed that a status tells.
+    pub(super) fn tick(
+        &mut self,
+        probes: &Probes,
+        polls: &Polls,
+        reporter: &Reporter,
+        now: Timestamp,
+    ) -> bool {
+        let before = self.state.clone();
+        self.look(probes, polls, now);
+        let observation = self.observation;
+        let current = observation.current;
+        let memory = self.memory.take();
+        let memory = memory.unwrap_or_else(|| Memory::seeded(current, now));
+        let (decision, memory) = scaling::decide(&self.policy, memory, &observation, now);
+        self.memory = Some(memory);
+        let scales = decision.desired != current;
+        if scales {
+            reporter.tell(Happening::scaled(&self.name, current, &decision));
+            self.fleet.set(decision.desired);
+            self.state = self.fleet.state();
+        }
+        self.keep(decision, observation, scales, now);
+        let matters = |state: &FleetState| (state.current, state.ready, state.crashing.is_some());
+        matters(&before) != matters(&self.state)
+    }
+
+    /// Takes in what there is to see, and decides nothing.
+    pub(super) fn look(&mut self, probes: &Probes, polls: &Polls, now: Timestamp) {
+        self.fleet.sweep();
+        self.state = self.fleet.state();
+        self.dead_letters = observation::waiting(polls, &self.dead, now);
+        let probed = probes.queues.get(&self.main);
+        self.observation = observe(probed, polls, &self.main, &self.state, now);
+    }
+
+    /// Starts the proof of an empty queue again.
+    pub(super) fn forget_zero_proof(&mut self) {
+        if let Some(memory) = &mut self.memory {
+            memory.forget_zero_proof();
+        }
+    }
+
+    /// Lets all workers drain.
+    pub(super) fn retire(&mut self) {
+        self.fleet.set(Replicas::ZERO);
+    }
+
+    /// How many processes are not gone yet.
+    pub(super) fn processes(&self) -> usize {
+        self.fleet.processes()
+    }
+
+    /// What the operator is told of it.
+    pub(super) fn reading(&self) -> (QueueName, QueueReading) {
+        let trouble = self
+            .state
+            .crashing
+            .clone()
+            .map(|message| WorkersTrouble { reason: WorkersReason::CrashLooping, message });
+        let reading = QueueReading {
+            current: self.state.current,
+            ready: self.state.ready,
+            trouble,
+            scaling: self.scaling.clone(),
+        };
+        (self.name.clone(), reading)
+    }
+
+    /// What the table shows of it.
+    pub(super) fn row(&self) -> Row {
+        let Observation { probe, totals, .. } = self.observation;
+        let probed = probe.fresh().map(|probe| probe.ready);
+        let ready = probed.or_else(|_| totals.ready.fresh().copied());
+        let why = self.scaling.as_ref().map(|scaling| why(&scaling.decision));
+        Row {
+            queue: self.name.to_string(),
+            ready: ready.ok(),
+            unacked: totals.unacked.fresh().ok().copied(),
+            workers_ready: self.state.ready.get(),
+            workers: self.state.current.get(),
+            draining: self.state.draining,
+            settled: self.state.settled,
+            dead: self.dead_letters,
+            why: why.unwrap_or_default(),
+        }
+    }
+
+    /// What became of it in this run.
+    pub(super) fn summary(&self) -> Happening {
+        Happening::Ended {
+            queue: self.name.clone(),
+            done: self.state.settled.acked,
+            retried: self.state.settled.retried,
+            dead: self.dead_letters,
+        }
+    }
+
+    fn keep(
+        &mut self,
+        decision: Decision,
+        observation: Observation,
+        changed: bool,
+        now: Timestamp,
+    ) {
+        let earlier = self.scaling.as_ref().and_then(|scaling| scaling.last_change);
+        let last_change = if changed { Some(now) } else { earlier };
+        self.scaling = Some(Scaling { decision, observation, at: now, last_change });
+    }
+}
+
+fn observe(
+    probed: Option<&Probed>,
+    polls: &Polls,
+    queue: &str,
+    workers: &FleetState,
+    now: Timestamp,
+) -> Observation {
+    Observation {
+        probe: observation::probe(probed, now),
+        totals: observation::totals(polls, queue, now),
+        current: workers.current,
+        ready_workers: workers.ready,
+    }
+}
+
+/// Why there are so many workers, without the numbers that stand beside it; for the last one, why
+/// it stays.
+fn why(decision: &Decision) -> String {
+    let reason = decision.reason;
+    match decision.limited_by {
+        Some(limit) => format!("{reason}, limited by {limit}"),
+        None if decision.desired == Replicas::ONE => format!("{reason}, zero {}", decision.zero),
+        None => reason.to_string(),
+    }
+}

@@ -1,0 +1,127 @@
+//! One write, and how it is told: in a log line, an event, a dry run and a test in the same words.
+
+use std::fmt;
+
+use warren_core::topology::{Change, ObjectKind, Permissions};
+
+/// One write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// A change of the broker's objects.
+    Broker(Change),
+    /// Write a broker user, with a password that is kept.
+    PutUser {
+        /// Its name.
+        user: String,
+        /// What is wrong with the one there is.
+        gap: UserGap,
+    },
+    /// Give a broker user its permissions.
+    Permit {
+        /// Its name.
+        user: String,
+        /// What it may do.
+        permissions: Permissions,
+    },
+}
+
+/// What is wrong with a broker user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UserGap {
+    /// There is none.
+    Missing,
+    /// Nobody knows its password any more.
+    PasswordLost,
+    /// It has a tag, and needs none.
+    Tagged,
+}
+
+/// The kind of what a step writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// An exchange.
+    Exchange,
+    /// A queue.
+    Queue,
+    /// A binding.
+    Binding,
+    /// A policy.
+    Policy,
+    /// A broker user.
+    User,
+    /// What a broker user may do.
+    Permission,
+}
+
+impl Step {
+    /// The kind of what it writes.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Step::Broker(change) => change.kind().into(),
+            Step::PutUser { .. } => Kind::User,
+            Step::Permit { .. } => Kind::Permission,
+        }
+    }
+
+    /// The name of what it writes.
+    pub fn name(&self) -> String {
+        match self {
+            Step::Broker(change) => change.name(),
+            Step::PutUser { user, .. } | Step::Permit { user, .. } => user.clone(),
+        }
+    }
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: &[Kind] =
+        &[Kind::Exchange, Kind::Queue, Kind::Binding, Kind::Policy, Kind::User, Kind::Permission];
+
+    /// The kind in a status and as a label.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Kind::Exchange => "Exchange",
+            Kind::Queue => "Queue",
+            Kind::Binding => "Binding",
+            Kind::Policy => "Policy",
+            Kind::User => "User",
+            Kind::Permission => "Permission",
+        }
+    }
+}
+
+impl From<ObjectKind> for Kind {
+    fn from(kind: ObjectKind) -> Self {
+        match kind {
+            ObjectKind::Exchange => Kind::Exchange,
+            ObjectKind::Queue => Kind::Queue,
+            ObjectKind::Binding => Kind::Binding,
+            ObjectKind::Policy => Kind::Policy,
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Step::Broker(change) => change.fmt(f),
+            Step::PutUser { user, gap: UserGap::Missing } => write!(f, "make user {user}"),
+            Step::PutUser { user, gap: UserGap::PasswordLost } => {
+                write!(f, "give user {user} a new password")
+            }
+            Step::PutUser { user, gap: UserGap::Tagged } => {
+                write!(f, "take the tags of user {user} away")
+            }
+            Step::Permit { user, permissions } => {
+                let Permissions { configure, write, read } = permissions;
+                write!(f, "permit user {user}: configure {configure} write {write} read {read}")
+            }
+        }
+    }
+}

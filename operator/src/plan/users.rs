@@ -1,0 +1,35 @@
+//! What differs between the broker users a pipeline needs and those there are.
+
+use warren_core::topology::Permissions;
+
+use super::{Step, UserGap};
+use crate::{
+    observe::{BrokerState, FoundUser, PasswordState, UsersReading},
+    pipeline::Pipeline,
+};
+
+/// What to write; nothing while users are shared.
+pub(super) fn steps(pipeline: &Pipeline, state: &BrokerState) -> Vec<Step> {
+    let UsersReading::Found(found) = &state.users else {
+        return Vec::new();
+    };
+    let accounts = pipeline.accounts(&state.login.vhost);
+    accounts
+        .into_iter()
+        .flat_map(|(user, permissions)| of_user(found.get(&user), user, permissions))
+        .collect()
+}
+
+fn of_user(found: Option<&FoundUser>, user: String, wanted: Permissions) -> Vec<Step> {
+    let gap = match found {
+        None => Some(UserGap::Missing),
+        Some(found) if found.password == PasswordState::Unknown => Some(UserGap::PasswordLost),
+        Some(found) if !found.tags.is_empty() => Some(UserGap::Tagged),
+        Some(_) => None,
+    };
+    let may = found.and_then(|found| found.permissions.as_ref());
+    let permit =
+        (may != Some(&wanted)).then(|| Step::Permit { user: user.clone(), permissions: wanted });
+    let put = gap.map(|gap| Step::PutUser { user, gap });
+    put.into_iter().chain(permit).collect()
+}

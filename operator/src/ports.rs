@@ -1,0 +1,83 @@
+//! What a pass needs from its surroundings and where local mode and Kubernetes differ: Secrets,
+//! passwords, and the place a status is published to.
+
+use std::{error::Error, fmt, future::Future};
+
+use warren_api::MessagePipelineStatus;
+use warren_broker::login::Secret;
+
+use crate::login::SecretData;
+
+/// The surroundings of a pass.
+pub trait Ports: Sync {
+    /// The Secret of this name in the pipeline's namespace; nothing when there is none.
+    ///
+    /// # Errors
+    /// When it cannot be told whether there is one.
+    fn secret(
+        &self,
+        name: &str,
+    ) -> impl Future<Output = Result<Option<SecretData>, PortError>> + Send;
+
+    /// The password that was kept for a broker user; nothing when none was, or it is lost.
+    ///
+    /// # Errors
+    /// When it cannot be told.
+    fn password(
+        &self,
+        user: &str,
+    ) -> impl Future<Output = Result<Option<Secret>, PortError>> + Send;
+
+    /// Keeps the password of a broker user where its worker or producer can be given it.
+    ///
+    /// # Errors
+    /// When it was not kept.
+    fn keep_password(
+        &self,
+        user: &str,
+        password: &Secret,
+    ) -> impl Future<Output = Result<(), PortError>> + Send;
+
+    /// Shows a status that differs from the one before.
+    ///
+    /// # Errors
+    /// When nobody can see it.
+    fn publish(
+        &self,
+        status: &MessagePipelineStatus,
+    ) -> impl Future<Output = Result<(), PortError>> + Send;
+}
+
+/// What the surroundings could not do.
+#[derive(Debug)]
+pub struct PortError {
+    what: String,
+    source: Box<dyn Error + Send + Sync>,
+}
+
+impl PortError {
+    /// Names what was being done, and why it failed.
+    pub fn new(what: impl Into<String>, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        let (what, source) = (what.into(), source.into());
+        Self { what, source }
+    }
+}
+
+/// The whole chain, because it ends up in a condition's message.
+impl fmt::Display for PortError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.what, self.source)?;
+        let mut cause = self.source.source();
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}
+
+impl Error for PortError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&*self.source)
+    }
+}

@@ -1,0 +1,7 @@
+//! The objects the operator makes for a pipeline, as values: one file for each kind.
+//!
+//! Pure: who applies them (a cluster's API server, or local mode's files) is no matter here.
+
+pub mod broker_secret;
+pub mod producer_yaml;
+pub mod worker_yaml;

@@ -1,0 +1,38 @@
+//! Passes against real brokers, on every version, each in a virtual host of its own.
+
+mod declare;
+mod repair;
+mod scoped;
+mod strangers;
+mod trouble;
+
+use std::panic::{AssertUnwindSafe, resume_unwind};
+
+use futures_util::FutureExt;
+use warren_api::MessagePipeline;
+use warren_operator::{pipeline::Pipeline, validate};
+use warren_test_support::{TestVhost, for_each_broker};
+
+use crate::scene::settings;
+
+/// Runs a test on every broker and removes the users that its pipelines made: users are global to
+/// a broker and outlive the virtual host.
+async fn on_each_broker(objects: &[&MessagePipeline], test: impl AsyncFn(&TestVhost)) {
+    let test = &test;
+    for_each_broker(async |vhost| {
+        let outcome = AssertUnwindSafe(test(vhost)).catch_unwind().await;
+        for object in objects {
+            for (user, _) in pipeline(object).accounts(&vhost.name) {
+                vhost.management.delete_user(&user).await.unwrap();
+            }
+        }
+        if let Err(panic) = outcome {
+            resume_unwind(panic);
+        }
+    })
+    .await;
+}
+
+fn pipeline(object: &MessagePipeline) -> Pipeline {
+    validate::pipeline(object, &settings()).unwrap()
+}

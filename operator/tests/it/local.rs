@@ -1,0 +1,7 @@
+//! `warren-operator local` as a person runs it: the program itself, its standard output, its
+//! signals, and the processes it leaves or does not leave.
+
+mod bad_manifests;
+mod life;
+mod run;
+mod without_broker;

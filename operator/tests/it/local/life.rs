@@ -1,0 +1,198 @@
+//! A whole life on every broker: up with the backlog, through crashes, back to zero, and the end.
+
+use std::panic::{AssertUnwindSafe, resume_unwind};
+
+use futures_util::{FutureExt, future::join_all};
+use rustix::process::Signal;
+use warren_broker::publisher::Settings;
+use warren_core::{
+    message::{Message, Properties, Publication},
+    names::{PipelineId, QueueName, Slot, UserScope},
+    owner::LOCAL_CLUSTER,
+};
+use warren_test_support::{TestVhost, for_each_broker, wait_until};
+
+use super::run::{Local, PATIENCE, Place, is_there, kill};
+
+const MANIFEST: &str = "\
+apiVersion: warren.dev/v1alpha1
+kind: MessagePipeline
+metadata: {name: local-life, namespace: shop}
+spec:
+  broker:
+    secretRef: {name: rabbitmq}
+  queues:
+  - name: email
+    handler: {simulate: {duration: 300ms}}
+    worker: {concurrency: 4, drainTimeout: 10s}
+    scaling:
+      maxReplicas: 3
+      scaleToZero: {idle: 15s}
+      behavior: {scaleDown: {stabilizationWindowSeconds: 5}}
+  producer: {}
+";
+
+const EXCHANGE: &str = "shop.local-life";
+const QUEUE: &str = "shop.local-life.email";
+
+/// Runs a test on every broker; on failure says what the program said and logged.
+async fn live(test: impl AsyncFn(&TestVhost, &Place)) {
+    let test = &test;
+    for_each_broker(async |vhost| {
+        let place = Place::new(MANIFEST, &vhost.login);
+        let outcome = AssertUnwindSafe(test(vhost, &place)).catch_unwind().await;
+        remove_users(vhost).await;
+        if let Err(panic) = outcome {
+            println!("RabbitMQ {}:\n{}", vhost.version, place.logs());
+            resume_unwind(panic);
+        }
+    })
+    .await;
+}
+
+/// Users are global to a broker and outlive the virtual host.
+async fn remove_users(vhost: &TestVhost) {
+    let id = PipelineId::new("shop", "local-life").unwrap();
+    let prefix = id.default_prefix().unwrap();
+    let scope = UserScope::new(LOCAL_CLUSTER, &id, &vhost.name);
+    let queue = QueueName::new("email").unwrap();
+    let users = [
+        prefix.worker_user(&queue, &scope, Slot::A),
+        prefix.producer_user(&scope, Slot::A),
+    ];
+    for user in users {
+        vhost.management.delete_user(&user).await.unwrap();
+    }
+}
+
+async fn publish(vhost: &TestVhost, count: usize) {
+    let publisher = vhost.publisher(Settings::producer("test/publish")).await;
+    let publications = (0..count).map(|number| {
+        let properties = Properties {
+            message_id: Some(format!("m-{number}")),
+            ..Properties::default()
+        };
+        publisher.publish(Publication {
+            exchange: EXCHANGE.to_owned(),
+            routing_key: String::new(),
+            message: Message {
+                properties,
+                body: "{}".into(),
+                ..Message::default()
+            },
+        })
+    });
+    for published in join_all(publications).await {
+        published.unwrap();
+    }
+    publisher.close(PATIENCE).await;
+}
+
+async fn wait_for_condition(local: &Local, condition: &str, reason: &str) {
+    local
+        .wait_for("condition", |event| {
+            event["condition"] == condition && event["reason"] == reason
+        })
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn workers_follow_the_backlog_survive_crashes_and_leave_nothing_behind() {
+    live(async |vhost, place| {
+        let mut local = place.start(&["-o", "json"]);
+        wait_for_condition(&local, "TopologyInSync", "InSync").await;
+        publish(vhost, 300).await;
+        let up = local.wait_for("scaled", |event| event["from"] == 0).await;
+        assert_eq!((&up["to"], &up["reason"]), (&3.into(), &"Waking".into()));
+        assert_eq!(up["limitedBy"], "MaxReplicas");
+
+        wait_for_condition(&local, "WorkersAvailable", "Available").await;
+        let workers = local.started();
+        let (name, id) = workers.iter().find(|(name, _)| name.contains("email")).unwrap();
+        kill(*id);
+        let crash = local.wait_for("crashed", |event| event["name"] == **name).await;
+        assert_eq!(crash["how"], "signal 9");
+        let started = local.wait_for("started", |event| {
+            event["name"] == **name && event["pid"] != *id
+        });
+        started.await;
+
+        local.wait_for("scaled", |event| event["to"] == 0).await;
+        let depth = vhost.depth(QUEUE).await;
+        assert_eq!((depth.ready, depth.consumers), (0, 0));
+        wait_for_condition(&local, "WorkersAvailable", "ScaledToZero").await;
+
+        local.signal(Signal::TERM);
+        assert_eq!(local.end().await, Some(0));
+        let ended = local.events("ended");
+        // What the killed worker did in its last second nobody has counted.
+        let done = ended[0]["done"].as_u64().unwrap();
+        assert!((250..=310).contains(&done), "{ended:?}");
+        for (name, id) in local.started() {
+            assert!(!is_there(id), "{name} ({id}) is still there");
+        }
+        assert_eq!(vhost.depth(QUEUE).await.ready, 0, "the queue stays");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signal_lets_busy_workers_finish_what_they_have_begun() {
+    live(async |vhost, place| {
+        let mut local = place.start(&["-o", "json"]);
+        wait_for_condition(&local, "TopologyInSync", "InSync").await;
+        publish(vhost, 100).await;
+        wait_for_condition(&local, "WorkersAvailable", "Available").await;
+        local.signal(Signal::INT);
+        assert_eq!(local.end().await, Some(0));
+        assert!(local.events("killed").is_empty(), "all of them drained");
+        let done = local.events("ended")[0]["done"].as_u64().unwrap();
+        let left = u64::from(vhost.depth(QUEUE).await.ready);
+        // Each message is done or waits; figures are as of a moment before the end.
+        assert!((90..=100).contains(&(done + left)), "{done} done, {left} left");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_killed_run_left_behind_is_ended_and_the_next_run_goes_on() {
+    live(async |vhost, place| {
+        let mut first = place.start(&["-o", "json"]);
+        wait_for_condition(&first, "TopologyInSync", "InSync").await;
+        publish(vhost, 20).await;
+        wait_for_condition(&first, "WorkersAvailable", "Available").await;
+        let left = first.started();
+        assert!(left.len() >= 2, "a producer and a worker: {left:?}");
+        first.signal(Signal::KILL);
+        assert_eq!(first.end().await, None);
+
+        let mut second = place.start(&["-o", "json"]);
+        wait_for_condition(&second, "TopologyInSync", "InSync").await;
+        for (name, id) in left {
+            let what = format!("the end of {name}");
+            wait_until(PATIENCE, &what, async || !is_there(id)).await;
+        }
+        publish(vhost, 20).await;
+        // The same users with the same passwords still log in.
+        wait_for_condition(&second, "WorkersAvailable", "Available").await;
+        second.signal(Signal::TERM);
+        assert_eq!(second.end().await, Some(0));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_queue_that_somebody_deletes_is_declared_again_at_once() {
+    live(async |vhost, place| {
+        let mut local = place.start(&["-o", "json"]);
+        wait_for_condition(&local, "ScalingActive", "ObservationFresh").await;
+        vhost.management.delete_queue(&vhost.name, QUEUE).await.unwrap();
+        let repaired = local.wait_for("broker", |event| event["reason"] == "DriftRepaired");
+        // Long before the interval of a minute.
+        let soon = std::time::Duration::from_secs(30);
+        tokio::time::timeout(soon, repaired).await.unwrap();
+        local.signal(Signal::TERM);
+        assert_eq!(local.end().await, Some(0));
+    })
+    .await;
+}

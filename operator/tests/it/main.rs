@@ -1,0 +1,15 @@
+//! The operator against files, against a broker that is a value, and against real ones.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on has failed"
+)]
+
+mod broker;
+mod corpus;
+mod golden;
+mod local;
+mod model;
+mod plan;
+mod scene;

@@ -1,0 +1,226 @@
+//! A virtual host that belongs to one test.
+
+use std::{
+    hash::{BuildHasher, Hasher, RandomState},
+    num::NonZeroU16,
+    sync::Mutex,
+    time::Duration,
+};
+
+use futures_util::StreamExt;
+use tokio::{sync::watch, time::timeout};
+use warren_broker::{
+    consumer::{ConsumeSession, Source},
+    login::{Login, Secret},
+    management::Management,
+    probe::{Depth, DepthProbe},
+    publisher::{Publisher, PublisherState, Settings},
+};
+use warren_core::{
+    ledger::{Frame, SessionNumber},
+    message::{Incoming, Message, Publication},
+    topology::{Argument, Binding, Change, Exchange, ExchangeKind, Permissions, Queue, Topology},
+};
+
+use crate::{brokers::TestBroker, waiting::eventually};
+
+/// How long a test broker may take for one thing.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A virtual host that belongs to one test, with everything in it.
+pub struct TestVhost {
+    /// The version of the broker, such as `4.3`.
+    pub version: String,
+    /// Its name.
+    pub name: String,
+    /// The login of the administrator in it.
+    pub login: Login,
+    /// The management API of the broker.
+    pub management: Management,
+    /// Users made for the test; users are global to a broker.
+    users: Mutex<Vec<String>>,
+    deleted: bool,
+}
+
+impl TestVhost {
+    /// Makes a virtual host under a name that no other test has.
+    pub async fn create(broker: &TestBroker) -> Self {
+        let name = unique("test");
+        let management = broker.management.clone();
+        management.put_vhost(&name).await.unwrap();
+        let vhost = Self {
+            version: broker.version.clone(),
+            login: Login { vhost: name.clone(), ..broker.login.clone() },
+            name,
+            management,
+            users: Mutex::default(),
+            deleted: false,
+        };
+        vhost.permit(&vhost.login.username, ".*", ".*", ".*").await;
+        vhost
+    }
+
+    /// Deletes it, and the users that were made for it.
+    pub async fn delete(mut self) {
+        self.deleted = true;
+        clean_up(&self.management, &self.name, &self.made_users()).await;
+    }
+
+    /// The login as a receiver that never changes.
+    pub fn logins(&self) -> watch::Receiver<Login> {
+        watch::channel(self.login.clone()).1
+    }
+
+    /// A new user who may configure, write and read what these patterns match.
+    pub async fn user(&self, configure: &str, write: &str, read: &str) -> Login {
+        let name = unique("user");
+        let password = Secret::new(unique("password"));
+        self.management.put_user(&name, &password, &[]).await.unwrap();
+        self.users.lock().unwrap().push(name.clone());
+        self.permit(&name, configure, write, read).await;
+        Login { username: name, password, ..self.login.clone() }
+    }
+
+    /// Says what a user may do here.
+    pub async fn permit(&self, user: &str, configure: &str, write: &str, read: &str) {
+        let permissions = Permissions {
+            configure: configure.to_owned(),
+            write: write.to_owned(),
+            read: read.to_owned(),
+        };
+        let put = self.management.put_permissions(&self.name, user, &permissions);
+        put.await.unwrap();
+    }
+
+    /// Declares every object of a topology, in its order.
+    pub async fn declare(&self, topology: &Topology) {
+        let policies = topology.policies.iter().cloned().map(Change::PutPolicy);
+        let exchanges = topology.exchanges.iter().cloned().map(Change::DeclareExchange);
+        let queues = topology.queues.iter().cloned().map(Change::DeclareQueue);
+        let bindings = topology.bindings.iter().cloned().map(Change::Bind);
+        for change in policies.chain(exchanges).chain(queues).chain(bindings) {
+            self.management.apply(&self.name, &change).await.unwrap();
+        }
+    }
+
+    /// Declares an exchange.
+    pub async fn exchange(&self, name: &str, kind: ExchangeKind) {
+        let exchange = Exchange { name: name.to_owned(), kind, arguments: [].into() };
+        self.management.put_exchange(&self.name, &exchange).await.unwrap();
+    }
+
+    /// Declares a quorum queue with further arguments.
+    pub async fn queue<const N: usize>(&self, name: &str, arguments: [(&str, Argument); N]) {
+        let quorum = ("x-queue-type", Argument::from("quorum"));
+        let arguments = arguments.into_iter().chain([quorum]);
+        let queue = Queue {
+            name: name.to_owned(),
+            arguments: arguments.map(|(name, value)| (name.to_owned(), value)).collect(),
+        };
+        self.management.put_queue(&self.name, &queue).await.unwrap();
+    }
+
+    /// Binds a queue to an exchange.
+    pub async fn bind(&self, exchange: &str, routing_key: &str, queue: &str) {
+        let binding = Binding {
+            source: exchange.to_owned(),
+            queue: queue.to_owned(),
+            routing_key: routing_key.to_owned(),
+            arguments: [].into(),
+        };
+        self.management.bind(&self.name, &binding).await.unwrap();
+    }
+
+    /// A publisher that is connected.
+    pub async fn publisher(&self, settings: Settings) -> Publisher {
+        let publisher = Publisher::start(self.logins(), settings);
+        let mut state = publisher.state();
+        let up = timeout(PATIENCE, state.wait_for(|state| *state == PublisherState::Up));
+        up.await.expect("a publisher connects").unwrap();
+        publisher
+    }
+
+    /// Publishes one message, confirmed, on a connection of its own.
+    pub async fn publish(&self, exchange: &str, routing_key: &str, message: Message) {
+        let publisher = self.publisher(Settings::worker("test/publish")).await;
+        let publication = Publication {
+            exchange: exchange.to_owned(),
+            routing_key: routing_key.to_owned(),
+            message,
+        };
+        publisher.publish(publication).await.unwrap();
+        publisher.close(PATIENCE).await;
+    }
+
+    /// How many messages are ready in a queue, and how many consumers it has.
+    pub async fn depth(&self, queue: &str) -> Depth {
+        let probe = DepthProbe::new(self.login.clone(), "test/probe");
+        // A busy broker may take longer than the probe's own limit.
+        let what = format!("the depth of {queue}");
+        let depth = eventually(PATIENCE, &what, async || probe.ready(queue).await.ok()).await;
+        probe.close().await;
+        depth
+    }
+
+    /// Takes this many messages out of a queue; panics when there are fewer.
+    pub async fn take(&self, queue: &str, count: usize) -> Vec<Incoming> {
+        let session = SessionNumber(1);
+        let source = Source { name: "test/take", queue, session };
+        let session = ConsumeSession::open(&self.login, source).await.unwrap();
+        let prefetch = NonZeroU16::new(500).unwrap();
+        let mut deliveries = session.consume(prefetch, "test.take").await.unwrap();
+        let mut taken = Vec::new();
+        while taken.len() < count {
+            let next = timeout(PATIENCE, deliveries.next()).await;
+            let have = taken.len();
+            let next = next.unwrap_or_else(|_| panic!("{queue} gave {have} of {count} messages"));
+            let delivery = next.unwrap().unwrap();
+            let frame = Frame { number: delivery.tag.number, multiple: false };
+            session.settle(&[frame]).await.unwrap();
+            taken.push(delivery.incoming);
+        }
+        session.finish().await;
+        taken
+    }
+
+    fn made_users(&self) -> Vec<String> {
+        self.users.lock().unwrap().clone()
+    }
+}
+
+impl Drop for TestVhost {
+    /// For tests that panic: on a thread with a runtime of its own, because the one of the test
+    /// may be about to end.
+    fn drop(&mut self) {
+        if self.deleted {
+            return;
+        }
+        let (login, name, users) = (self.login.clone(), self.name.clone(), self.made_users());
+        let cleaning = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let management = Management::new(&login);
+            if let (Ok(runtime), Ok(management)) = (runtime, management) {
+                runtime.block_on(clean_up(&management, &name, &users));
+            }
+        });
+        let _ = cleaning.join();
+    }
+}
+
+async fn clean_up(management: &Management, vhost: &str, users: &[String]) {
+    if let Err(error) = management.delete_vhost(vhost).await {
+        println!("left behind: vhost {vhost}: {error}");
+    }
+    for user in users {
+        if let Err(error) = management.delete_user(user).await {
+            println!("left behind: user {user}: {error}");
+        }
+    }
+}
+
+/// A name that no other test has, on this machine or another one.
+fn unique(what: &str) -> String {
+    // Each `RandomState` has keys of its own.
+    let random = RandomState::new().build_hasher().finish();
+    format!("{what}-{random:016x}")
+}

@@ -1,0 +1,112 @@
+//! What cargo is called with, given what was typed after `--`.
+
+/// The package that tests make crash.
+pub(super) const WORKER: &str = "warren-worker";
+/// Its feature with which a test chooses the point of the crash.
+pub(super) const FAILPOINTS: &str = "failpoints";
+
+/// The words for cargo and those for the test programs.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Arguments {
+    features: Vec<String>,
+    everything: bool,
+    cargo: Vec<String>,
+    programs: Vec<String>,
+}
+
+impl Arguments {
+    /// Sorts `typed`; `failpoints` tells whether the worker has that feature.
+    pub(super) fn new(typed: &[String], failpoints: bool) -> Self {
+        let mut halves = typed.splitn(2, |word| word == "--");
+        let cargo = halves.next().unwrap_or_default().to_vec();
+        let programs = halves.next().unwrap_or_default().to_vec();
+        let packages = packages(&cargo);
+        let concerned = packages.is_empty() || packages.contains(&WORKER);
+        Self {
+            features: if failpoints && concerned {
+                vec!["--features".to_owned(), format!("{WORKER}/{FAILPOINTS}")]
+            } else {
+                Vec::new()
+            },
+            everything: packages.is_empty(),
+            cargo,
+            programs,
+        }
+    }
+
+    /// Builds all programs as the tests want them.
+    pub(super) fn build(&self) -> Vec<&str> {
+        let mut words = vec!["build", "--workspace", "--locked"];
+        words.extend(self.features.iter().map(String::as_str));
+        words
+    }
+
+    /// Runs all tests to the end: totals of half of them would mislead. What a passed test printed
+    /// is shown, because it may say that it skipped.
+    pub(super) fn test(&self) -> Vec<&str> {
+        let mut words = vec!["test", "--locked", "--no-fail-fast"];
+        if self.everything {
+            words.push("--workspace");
+        }
+        words.extend(self.features.iter().map(String::as_str));
+        words.extend(self.cargo.iter().map(String::as_str));
+        words.extend(["--", "--show-output"]);
+        words.extend(self.programs.iter().map(String::as_str));
+        words
+    }
+}
+
+/// The packages chosen among `words`.
+fn packages(words: &[String]) -> Vec<&str> {
+    let mut chosen = Vec::new();
+    let mut words = words.iter().map(String::as_str);
+    while let Some(word) = words.next() {
+        if matches!(word, "-p" | "--package") {
+            chosen.extend(words.next());
+        } else if let Some(name) = word.strip_prefix("--package=") {
+            chosen.push(name);
+        } else if let Some(name) = word.strip_prefix("-p") {
+            chosen.push(name.trim_start_matches('='));
+        }
+    }
+    chosen
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn test_line(typed: &str, failpoints: bool) -> String {
+        let typed: Vec<_> = typed.split_whitespace().map(str::to_owned).collect();
+        Arguments::new(&typed, failpoints).test().join(" ")
+    }
+
+    #[test]
+    fn everything_is_tested_unless_packages_are_named() {
+        assert_eq!(
+            test_line("", false),
+            "test --locked --no-fail-fast --workspace -- --show-output"
+        );
+        assert_eq!(
+            test_line("-p warren-core tiers -- --test-threads 1", true),
+            "test --locked --no-fail-fast -p warren-core tiers -- --show-output --test-threads 1"
+        );
+    }
+
+    #[test]
+    fn failpoints_are_on_wherever_the_worker_is_built_and_has_them() {
+        for (typed, failpoints, on) in [
+            ("", true, true),
+            ("", false, false),
+            ("-pwarren-worker", true, true),
+            ("-p=warren-worker", true, true),
+            ("--package=warren-worker", true, true),
+            ("--package warren-broker", true, false),
+            ("-- -p warren-broker", true, true),
+        ] {
+            let found =
+                test_line(typed, failpoints).contains("--features warren-worker/failpoints");
+            assert_eq!(found, on, "{typed}");
+        }
+    }
+}
