@@ -220,7 +220,7 @@ fn strands(change: &Change, pipeline: &Pipeline) -> bool {
     let is_way_home = *queue == format!("{}.{routing_key}", pipeline.prefix)
         && *source == pipeline.prefix.internal()
         && arguments.is_empty();
-    is_way_home && !looks_like_a_tier(pipeline, queue) && false
+    is_way_home && !looks_like_a_tier(pipeline, queue)
 }
 
 fn is_ours(pipeline: &Pipeline, arguments: &Arguments) -> bool {

@@ -85,7 +85,7 @@ pub fn router(app: &App, admin: Admin, bearer: Option<Bearer>) -> Router {
         .with_state(app.clone())
         .split_for_parts();
     let guarded =
-        whole.merge(streamed).merge(docs::router(documented));
+        body::deadline(whole, app.body_deadline).merge(streamed).merge(docs::router(documented));
     let guarded = match bearer {
         Some(bearer) => guarded.layer(from_fn_with_state(bearer, admit)),
         None => guarded,

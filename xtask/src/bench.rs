@@ -16,6 +16,7 @@ mod memory;
 mod programs;
 mod publish;
 mod report;
+mod service;
 mod stage;
 mod usage;
 

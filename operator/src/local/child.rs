@@ -169,7 +169,8 @@ impl Child {
 
     /// Without a record the process still runs; only a run after a crash of this one misses it.
     fn write_record(&self, launch: &Launch) {
-        let Some(process) = self.id().and_then(Process::with_id) else {
+        let started = |id| Process::started(id, &launch.arguments);
+        let Some(process) = self.id().and_then(started) else {
             return;
         };
         let record =

@@ -73,15 +73,13 @@ fn forget(file: &Path) {
 
 #[cfg(test)]
 mod tests {
-    use std::process::{Child, Command, Stdio};
-
     use tokio::sync::mpsc::UnboundedReceiver;
     use warren_core::names::PipelineId;
 
     use super::*;
     use crate::local::{
         happening::{self, Line},
-        process::Process,
+        process::{Process, tests::cat},
     };
 
     fn reporter() -> (Reporter, UnboundedReceiver<Line>) {
@@ -90,12 +88,8 @@ mod tests {
         (Reporter::new(orders, lines), told)
     }
 
-    fn record(folder: &Path, child: &Child) -> PathBuf {
-        let record = Record {
-            process: Process::with_id(child.id()).unwrap(),
-            name: "orders-email-0".to_owned(),
-            kill_after: 60,
-        };
+    fn record(folder: &Path, process: Process) -> PathBuf {
+        let record = Record { process, name: "orders-email-0".to_owned(), kill_after: 60 };
         let file = folder.join("orders-email-0.json");
         fs::write(&file, serde_json::to_vec(&record).unwrap()).unwrap();
         file
@@ -104,8 +98,8 @@ mod tests {
     #[tokio::test]
     async fn a_process_that_was_left_over_is_ended_and_its_record_removed() {
         let folder = tempfile::tempdir().unwrap();
-        let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
-        let file = record(folder.path(), &child);
+        let (mut child, process) = cat();
+        let file = record(folder.path(), process);
         let (reporter, mut told) = reporter();
         let (_trigger, shutdown) = Shutdown::manual();
         end(folder.path(), &reporter, &shutdown).await;
@@ -118,8 +112,8 @@ mod tests {
     #[tokio::test]
     async fn a_record_of_a_process_that_is_gone_is_removed_without_a_word() {
         let folder = tempfile::tempdir().unwrap();
-        let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
-        let file = record(folder.path(), &child);
+        let (mut child, process) = cat();
+        let file = record(folder.path(), process);
         drop(child.stdin.take());
         child.wait().unwrap();
         let (reporter, mut told) = reporter();

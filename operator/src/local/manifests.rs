@@ -10,7 +10,7 @@ mod secret;
 
 use std::{
     collections::BTreeMap,
-    fs,
+    fmt, fs,
     io::{self, Read},
     path::{Path, PathBuf},
 };
@@ -22,7 +22,7 @@ pub(crate) use self::problem::{Mistake, Mistakes, Place};
 use crate::{login::SecretData, pipeline::Pipeline, settings::Settings};
 
 /// What the files hold.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Manifests {
     /// In the order of the files; at least one after [`read`].
     pub(crate) pipelines: Vec<Manifest>,
@@ -74,6 +74,18 @@ pub(crate) fn read(files: &[PathBuf], settings: &Settings) -> Result<Manifests, 
         mistakes.push(Mistake::of_all("there is no MessagePipeline in these files"));
     }
     Mistakes::none_of(mistakes).map(|()| manifests)
+}
+
+/// Secrets by name only.
+impl fmt::Debug for Manifests {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { pipelines, secrets } = self;
+        let secrets: Vec<_> = secrets.keys().collect();
+        f.debug_struct("Manifests")
+            .field("pipelines", pipelines)
+            .field("secrets", &secrets)
+            .finish()
+    }
 }
 
 impl Manifests {

@@ -37,7 +37,7 @@ const LOGIN_FILES: [&str; 11] = [
 ];
 
 /// The Secrets of one pipeline.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub(super) struct Secrets {
     /// Those of the manifests in the pipeline's namespace.
     pub(super) manifests: BTreeMap<String, SecretData>,
@@ -46,7 +46,6 @@ pub(super) struct Secrets {
 }
 
 /// What a pass needs, from files.
-#[derive(Debug)]
 pub(super) struct LocalPorts {
     secrets: Secrets,
     credentials: Arc<Credentials>,

@@ -4,7 +4,7 @@
 //! process began is not; the command line is compared too, so that a record which somebody edited
 //! or copied ends nobody else's process. Reads `/proc`; where there is none, no process is known.
 
-use std::{fs, io};
+use std::{ffi::OsString, fs, io};
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use serde::{Deserialize, Serialize};
@@ -15,8 +15,8 @@ pub(super) struct Process {
     id: i32,
     /// Clock ticks since the machine booted (`proc_pid_stat(5)`, field 22).
     started: u64,
-    /// The program and its arguments.
-    command: Vec<String>,
+    /// Its arguments, without the program: a script has the name of its interpreter there.
+    arguments: Vec<String>,
 }
 
 /// What `/proc/<pid>/stat` says.
@@ -26,11 +26,15 @@ struct Stat {
 }
 
 impl Process {
-    /// The process that has this id now; nothing when it is gone already.
-    pub(super) fn with_id(id: u32) -> Option<Self> {
+    /// The process that has this id now and was started with these arguments; nothing when it is
+    /// gone already.
+    ///
+    /// The arguments are not read from the process: for a moment after its start it has none yet.
+    pub(super) fn started(id: u32, arguments: &[OsString]) -> Option<Self> {
         let id = i32::try_from(id).ok()?;
-        let stat = Stat::read(id)?;
-        Some(Self { id, started: stat.started, command: command(id)? })
+        let Stat { started, .. } = Stat::read(id)?;
+        let text = |argument: &OsString| argument.to_string_lossy().into_owned();
+        Some(Self { id, started, arguments: arguments.iter().map(text).collect() })
     }
 
     /// Its id.
@@ -42,7 +46,7 @@ impl Process {
     pub(super) fn runs(&self) -> bool {
         let same_moment = Stat::read(self.id)
             .is_some_and(|stat| stat.started == self.started && !matches!(stat.state, 'Z' | 'X'));
-        same_moment && command(self.id).as_ref() == Some(&self.command)
+        same_moment && command(self.id).is_some_and(|command| command.ends_with(&self.arguments))
     }
 
     /// Asks it to drain and end, unless it is gone.
@@ -106,17 +110,33 @@ fn child(id: u32) -> Option<Pid> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::process::{Child, Command, Stdio};
+pub(super) mod tests {
+    use std::{
+        process::{Child, Command, Stdio},
+        time::{Duration, Instant},
+    };
 
     use super::*;
 
     /// A process that lives as long as its standard input is open.
-    fn cat() -> (Child, Process) {
-        let child =
-            Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
-        let process = Process::with_id(child.id()).unwrap();
+    pub(in crate::local) fn cat() -> (Child, Process) {
+        let child = Command::new("cat")
+            .arg("-u")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let process = Process::started(child.id(), &["-u".into()]).unwrap();
+        wait_until_it_runs(&process);
         (child, process)
+    }
+
+    fn wait_until_it_runs(process: &Process) {
+        let began = Instant::now();
+        while !process.runs() {
+            assert!(began.elapsed() < Duration::from_secs(20), "it never ran");
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 
     #[test]
@@ -132,7 +152,7 @@ mod tests {
     fn a_stranger_with_the_same_id_is_left_alone() {
         let (mut child, process) = cat();
         let later = Process { started: process.started + 1, ..process.clone() };
-        let other = Process { command: vec!["dog".to_owned()], ..process.clone() };
+        let other = Process { arguments: vec!["-n".to_owned()], ..process.clone() };
         for stranger in [&later, &other] {
             assert!(!stranger.runs());
             stranger.kill();

@@ -42,7 +42,13 @@ impl Programs {
     }
 
     /// The bare client, publishing `count` messages.
-    pub(super) fn bare_publish(&self, login: &Path, count: u32, window: u16, bytes: u32) -> Command {
+    pub(super) fn bare_publish(
+        &self,
+        login: &Path,
+        count: u32,
+        window: u16,
+        bytes: u32,
+    ) -> Command {
         let mut command = self.bare(login);
         command.args(["publish", EXCHANGE]);
         command.args([count, window.into(), bytes].map(|number| number.to_string()));

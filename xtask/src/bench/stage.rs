@@ -18,6 +18,9 @@ const QUEUE: &str = "all";
 /// What the queue is called on the broker.
 pub(super) const MAIN_QUEUE: &str = "bench.footprint.all";
 
+/// The type of the queue, for floor and Warren alike.
+pub(super) const QUEUE_TYPE: &str = "quorum";
+
 /// Files of a broker folder that only a broker with TLS needs.
 const TLS_FILES: [&str; 4] = ["ca.crt", "tls.crt", "tls.key", "tls-server-name"];
 
@@ -75,7 +78,7 @@ impl Stage {
         broker.put(&["permissions", vhost, broker.user()], &everything)?;
         let exchange = json!({"type": "topic", "durable": true});
         broker.put(&["exchanges", vhost, EXCHANGE], &exchange)?;
-        let queue = json!({"durable": true, "arguments": {"x-queue-type": "quorum"}});
+        let queue = json!({"durable": true, "arguments": {"x-queue-type": QUEUE_TYPE}});
         broker.put(&["queues", vhost, MAIN_QUEUE], &queue)?;
         let binding = json!({"routing_key": "#"});
         broker.post(&["bindings", vhost, "e", EXCHANGE, "q", MAIN_QUEUE], &binding)?;

@@ -1,7 +1,8 @@
 //! From an example to the pipeline of one demo: the same file with its own name, the receiver as
 //! endpoint, and an impatience that suits somebody who watches.
 //!
-//! Nothing else is changed, and nothing is checked: what is wrong with a manifest the operator says.
+//! Nothing else is changed, and nothing is checked: what is wrong with a manifest is said by the
+//! operator.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

@@ -23,7 +23,8 @@ use crate::interrupt::Interrupt;
 const DECLARED: Duration = Duration::from_mins(1);
 /// For the largest number of messages on a slow machine; a batch has its own, shorter limit.
 const PUBLISHED: Duration = Duration::from_mins(20);
-/// What the receiver refuses once waits a second or less; a worker that was killed is back after one.
+/// What fails once waits a second or less before it is tried again, and a worker that was killed is
+/// back after one.
 const STALLED: Duration = Duration::from_mins(1);
 /// Proving a queue empty takes 15 s, and reading it twice with fresh statistics some more.
 const GONE: Duration = Duration::from_mins(2);

@@ -24,7 +24,7 @@ use crate::{
 /// How long closing may take once every message has its outcome.
 pub(super) const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
 /// A connection that lived this long shows that connecting works again.
-const PROVEN: Duration = Duration::from_secs(10);
+const PROVEN: Duration = Duration::from_secs(2);
 
 /// Connects, and connects again, until the publisher ends.
 pub(super) async fn run(shared: Arc<Shared>, login: watch::Receiver<Login>) {

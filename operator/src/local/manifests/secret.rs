@@ -9,7 +9,6 @@ use super::{Mistake, Place, names};
 use crate::login::SecretData;
 
 /// A Secret as it stands in a file.
-#[derive(Debug)]
 pub(super) struct Manifest {
     /// Where it stands.
     pub(super) place: Place,

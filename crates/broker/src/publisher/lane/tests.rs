@@ -11,16 +11,16 @@ fn publication(id: &str) -> Publication {
     Publication { exchange: "x".to_owned(), routing_key: "k".to_owned(), message }
 }
 
-fn returned(id: &str) -> Option<BasicReturnMessage> {
+fn returned(id: &str) -> BasicReturnMessage {
     let mut delivery = Delivery::mock(0, "x".into(), "k".into(), false, Vec::new());
     delivery.properties = BasicProperties::default().with_message_id(id.into());
     let reply_text = "NO_ROUTE".into();
-    Some(BasicReturnMessage { delivery, reply_code: 312, reply_text })
+    BasicReturnMessage { delivery, reply_code: 312, reply_text }
 }
 
 #[test]
 fn a_return_belongs_to_its_id_and_not_to_the_confirm_that_carried_it() {
-    let results = vec![Ok(Confirmation::Ack(returned("b"))), Ok(Confirmation::Ack(None))];
+    let results = vec![Ok(Confirmation::Ack(Some(returned("b")))), Ok(Confirmation::Ack(None))];
     let ids = returned_ids(&results);
     let verdicts: Vec<_> = ["a", "b"]
         .iter()
@@ -33,7 +33,7 @@ fn a_return_belongs_to_its_id_and_not_to_the_confirm_that_carried_it() {
 
 #[test]
 fn a_nack_that_carries_the_return_of_another_message_is_still_a_nack() {
-    let results = vec![Ok(Confirmation::Nack(returned("b"))), Ok(Confirmation::Ack(None))];
+    let results = vec![Ok(Confirmation::Nack(Some(returned("b")))), Ok(Confirmation::Ack(None))];
     let ids = returned_ids(&results);
     let nacked = verdict(&publication("a"), results[0].as_ref().unwrap(), &ids);
     assert_eq!(nacked, Err(PublishError::Nacked));

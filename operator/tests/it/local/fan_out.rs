@@ -1,0 +1,127 @@
+//! The example of the README on every broker: one copy of each order to each of three queues,
+//! published over HTTP, delivered over HTTP, nothing lost.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rustix::process::Signal;
+use serde_json::{Value, json};
+use warren_core::{
+    names::{PipelineId, QueueName, Slot, UserScope},
+    owner::LOCAL_CLUSTER,
+};
+use warren_test_support::{Receiver, Reply, TestVhost, for_each_broker, wait_until};
+
+use super::run::{Local, PATIENCE, Place};
+
+const EXAMPLE: &str = include_str!("../../../../examples/orders.yaml");
+
+/// The endpoint that the example names.
+const ENDPOINT: &str = "http://receiver.warren-demo.svc";
+
+const QUEUES: [&str; 3] = ["email", "invoice", "audit"];
+
+const ORDERS: usize = 2_000;
+
+/// Publishes every order in batches, and gives the ids that got a 2xx.
+async fn publish(producer: &str) -> BTreeSet<String> {
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let mut accepted = BTreeSet::new();
+    let ids: Vec<String> = (0..ORDERS).map(|order| format!("order-{order}")).collect();
+    for some in ids.chunks(100) {
+        let message = |id: &String| {
+            json!({"id": id, "routing_key": "order.new", "payload": {"order": id}})
+        };
+        let messages: Vec<Value> = some.iter().map(message).collect();
+        let reply = client
+            .post(format!("{producer}/batch-produce"))
+            .header("content-type", "application/json")
+            .body(json!({ "messages": messages }).to_string())
+            .send()
+            .await
+            .unwrap();
+        let status = reply.status().as_u16();
+        let said: Value = serde_json::from_str(&reply.text().await.unwrap()).unwrap();
+        match status {
+            200 => accepted.extend(some.iter().cloned()),
+            207 => accepted.extend(
+                said["results"]
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .filter(|result| result["status"] == "success")
+                    .map(|result| result["message_id"].as_str().unwrap().to_owned()),
+            ),
+            _ => panic!("{status}: {said}"),
+        }
+    }
+    accepted
+}
+
+/// The ids each queue's endpoint has answered, with how often.
+fn received(receiver: &Receiver) -> BTreeMap<String, BTreeMap<String, usize>> {
+    let mut queues = BTreeMap::<String, BTreeMap<String, usize>>::new();
+    for request in receiver.requests() {
+        let queue = request.path.trim_start_matches('/').to_owned();
+        let id = request.id.unwrap_or_default();
+        *queues.entry(queue).or_default().entry(id).or_default() += 1;
+    }
+    queues
+}
+
+async fn producer_url(local: &Local) -> String {
+    let started = local.wait_for("started", |event| {
+        event["name"].as_str().is_some_and(|name| name.contains("producer"))
+    });
+    let url = started.await["url"].as_str().unwrap().to_owned();
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    wait_until(PATIENCE, "the producer is ready", async || {
+        let reply = client.get(format!("{url}/readyz")).send().await;
+        reply.is_ok_and(|reply| reply.status().is_success())
+    })
+    .await;
+    url
+}
+
+/// Users are global to a broker and outlive the virtual host.
+async fn remove_users(vhost: &TestVhost) {
+    let id = PipelineId::new("shop", "orders").unwrap();
+    let prefix = id.default_prefix().unwrap();
+    let scope = UserScope::new(LOCAL_CLUSTER, &id, &vhost.name);
+    let producer = prefix.producer_user(&scope, Slot::A);
+    let worker = |queue| prefix.worker_user(&QueueName::new(queue).unwrap(), &scope, Slot::A);
+    for user in QUEUES.map(worker).into_iter().chain([producer]) {
+        let _ = vhost.management.delete_user(&user).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_accepted_order_reaches_each_of_three_queues() {
+    for_each_broker(async |vhost| {
+        let receiver = Receiver::start(|request| {
+            Reply::status(if request.path == "/invoice" { 201 } else { 200 })
+        })
+        .await;
+        let manifest = EXAMPLE.replace(ENDPOINT, &receiver.url());
+        let place = Place::new(&manifest, &vhost.login);
+        let mut local = place.start(&["-o", "json"]);
+        let accepted = publish(&producer_url(&local).await).await;
+        assert_eq!(accepted.len(), ORDERS, "a broker at rest takes everything");
+        wait_until(PATIENCE * 2, "each queue has received every accepted order", async || {
+            let received = received(&receiver);
+            QUEUES.iter().all(|queue| {
+                let ids = received.get(*queue);
+                ids.is_some_and(|ids| accepted.iter().all(|id| ids.contains_key(id)))
+            })
+        })
+        .await;
+        local.signal(Signal::TERM);
+        assert_eq!(local.end().await, Some(0), "{}", place.logs());
+        for (queue, ids) in received(&receiver) {
+            let repeats = ids.values().sum::<usize>() - ids.len();
+            println!("{}: {queue}: {} orders, {repeats} repeats", vhost.version, ids.len());
+            assert_eq!(ids.len(), ORDERS, "{queue} got what nobody published");
+        }
+        remove_users(vhost).await;
+    })
+    .await;
+}
