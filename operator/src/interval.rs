@@ -49,9 +49,8 @@ mod tests {
 
     #[test]
     fn the_interval_is_a_minute_give_or_take_a_tenth() {
-        let waits: Vec<Duration> = (0..1000)
-            .map(|random| Requeue::Settled.after(0, random))
-            .collect();
+        let waits: Vec<Duration> =
+            (0..1000).map(|random| Requeue::Settled.after(0, random)).collect();
         assert_eq!(waits.iter().min(), Some(&Duration::from_secs(54)));
         assert_eq!(waits.iter().max(), Some(&Duration::from_secs(66)));
     }

@@ -29,4 +29,3 @@ pub mod status;
 pub mod trouble;
 pub mod validate;
 pub mod workers;
-

@@ -64,11 +64,7 @@ fn overlay<'a>(
 }
 
 fn by_port(port: &[u8]) -> &'static [u8] {
-    if port.trim_ascii() == PLAINTEXT_PORT {
-        b"Plaintext"
-    } else {
-        b"Verify"
-    }
+    if port.trim_ascii() == PLAINTEXT_PORT { b"Plaintext" } else { b"Verify" }
 }
 
 #[cfg(test)]
@@ -79,25 +75,13 @@ mod tests {
     use crate::pipeline::CaChoice;
 
     fn reference(vhost: VhostChoice, tls: TlsChoice) -> BrokerReference {
-        BrokerReference {
-            secret: "rabbitmq".to_owned(),
-            vhost,
-            tls,
-            ca: CaChoice::OfSecret,
-        }
+        BrokerReference { secret: "rabbitmq".to_owned(), vhost, tls, ca: CaChoice::OfSecret }
     }
 
     fn secret(pairs: &[(&str, &str)]) -> SecretData {
-        let base = [
-            ("host", "rabbit"),
-            ("port", "5672"),
-            ("username", "u"),
-            ("password", "p@:/%"),
-        ];
+        let base = [("host", "rabbit"), ("port", "5672"), ("username", "u"), ("password", "p@:/%")];
         let pairs = base.iter().chain(pairs);
-        pairs
-            .map(|(key, value)| ((*key).to_owned(), value.as_bytes().to_vec()))
-            .collect()
+        pairs.map(|(key, value)| ((*key).to_owned(), value.as_bytes().to_vec())).collect()
     }
 
     fn resolved(vhost: VhostChoice, tls: TlsChoice, pairs: &[(&str, &str)]) -> Login {
@@ -107,18 +91,12 @@ mod tests {
     #[test]
     fn the_port_decides_about_encryption_unless_somebody_said_it() {
         let encrypted = |tls, pairs: &[(&str, &str)]| {
-            matches!(
-                resolved(VhostChoice::OfSecret, tls, pairs).tls,
-                Tls::Verify(_)
-            )
+            matches!(resolved(VhostChoice::OfSecret, tls, pairs).tls, Tls::Verify(_))
         };
         assert!(!encrypted(TlsChoice::ByPort, &[]));
         assert!(encrypted(TlsChoice::ByPort, &[("port", "5671")]));
         assert!(encrypted(TlsChoice::ByPort, &[("port", "35000")]));
-        assert!(!encrypted(
-            TlsChoice::ByPort,
-            &[("port", "35000"), ("tls-mode", "Plaintext")]
-        ));
+        assert!(!encrypted(TlsChoice::ByPort, &[("port", "35000"), ("tls-mode", "Plaintext")]));
         assert!(!encrypted(TlsChoice::Plaintext, &[("port", "5671")]));
         assert!(encrypted(TlsChoice::Verify, &[("tls-mode", "Plaintext")]));
     }

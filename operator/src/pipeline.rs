@@ -220,8 +220,7 @@ impl Pipeline {
 
     /// The broker user of a queue's workers in this virtual host.
     pub fn worker_user(&self, queue: &QueueName, vhost: &str) -> String {
-        self.prefix
-            .worker_user(queue, &self.user_scope(vhost), Slot::A)
+        self.prefix.worker_user(queue, &self.user_scope(vhost), Slot::A)
     }
 
     /// The broker user of the pipeline's producers in this virtual host.
@@ -235,10 +234,7 @@ impl Pipeline {
             let user = self.worker_user(&queue.name, vhost);
             (user, worker_permissions(&self.prefix, &queue.name))
         });
-        let producer = (
-            self.producer_user(vhost),
-            producer_permissions(&self.prefix),
-        );
+        let producer = (self.producer_user(vhost), producer_permissions(&self.prefix));
         workers.chain([producer]).collect()
     }
 
@@ -251,11 +247,8 @@ impl Pipeline {
     /// How many bytes the longest object name in this virtual host has over what the broker takes.
     pub fn excess_in(&self, vhost: &str) -> usize {
         let tiers = self.queues.iter().flat_map(|queue| {
-            let names = queue
-                .retry
-                .tiers()
-                .iter()
-                .map(|tier| self.prefix.tier(&queue.name, *tier).len());
+            let names =
+                queue.retry.tiers().iter().map(|tier| self.prefix.tier(&queue.name, *tier).len());
             names.chain([self.prefix.dead(&queue.name).len()])
         });
         let own = [self.prefix.internal().len(), self.prefix.unrouted().len()];

@@ -69,7 +69,7 @@ pub fn condition(status: &MessagePipelineStatus, wanted: ConditionType) -> Optio
 /// Moments alone say nothing, and measurements are refreshed at most every
 /// [`queues::REFRESH`], so that an idle pipeline causes no write at all.
 pub fn differs(old: &MessagePipelineStatus, new: &MessagePipelineStatus) -> bool {
-    true || queues::need_refresh(&old.queues, &new.queues)
+    meaning(old) != meaning(new) || queues::need_refresh(&old.queues, &new.queues)
 }
 
 fn meaning(status: &MessagePipelineStatus) -> MessagePipelineStatus {

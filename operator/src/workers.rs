@@ -76,10 +76,7 @@ impl WorkersReading {
     /// How many workers of all queues are asked for, and how many of them are ready.
     pub fn totals(&self) -> (u64, u64) {
         let sum = |count: fn(&QueueReading) -> Replicas| {
-            self.queues
-                .values()
-                .map(|queue| u64::from(count(queue).get()))
-                .sum()
+            self.queues.values().map(|queue| u64::from(count(queue).get())).sum()
         };
         (sum(|queue| queue.current), sum(|queue| queue.ready))
     }

@@ -250,17 +250,7 @@ mod tests {
 
     #[test]
     fn words_after_two_dashes_reach_cargo_test_unread() {
-        let words = [
-            "xtask",
-            "test",
-            "--without",
-            "cluster",
-            "--",
-            "-p",
-            "x",
-            "--",
-            "--nocapture",
-        ];
+        let words = ["xtask", "test", "--without", "cluster", "--", "-p", "x", "--", "--nocapture"];
         match Args::try_parse_from(words).expect("valid words").command {
             Command::Test(test) => {
                 assert_eq!(test.arguments, ["-p", "x", "--", "--nocapture"]);

@@ -68,19 +68,10 @@ pub(crate) fn up(
 ) -> anyhow::Result<Vec<Ready>> {
     let _lock = lock(paths)?;
     let progress = Progress::new();
-    let starter = Starter {
-        paths,
-        source,
-        progress: &progress,
-    };
-    let begun: Vec<_> = releases
-        .iter()
-        .map(|release| starter.begin(*release))
-        .collect::<anyhow::Result<_>>()?;
-    begun
-        .into_iter()
-        .map(|broker| starter.finish(broker))
-        .collect()
+    let starter = Starter { paths, source, progress: &progress };
+    let begun: Vec<_> =
+        releases.iter().map(|release| starter.begin(*release)).collect::<anyhow::Result<_>>()?;
+    begun.into_iter().map(|broker| starter.finish(broker)).collect()
 }
 
 /// Ends the brokers of `releases` and removes their data; one that does not exist is as good.
@@ -158,9 +149,7 @@ fn show(paths: &Paths, releases: &[Release], output: Output) -> anyhow::Result<(
         Output::Table => overview::table(&views),
         Output::Json => serde_json::to_string_pretty(&views).context("write JSON")? + "\n",
     };
-    io::stdout()
-        .write_all(text.as_bytes())
-        .context("write to standard output")
+    io::stdout().write_all(text.as_bytes()).context("write to standard output")
 }
 
 /// What is to be done for a broker to run, given what is remembered of it.
@@ -204,16 +193,11 @@ impl Starter<'_> {
         let running = known.as_ref().and_then(Record::running);
         let record = match (Need::of(known.as_ref(), running), known) {
             (Need::Wait(process), Some(record)) => {
-                return Ok(Begun {
-                    files,
-                    record,
-                    process,
-                });
+                return Ok(Begun { files, record, process });
             }
-            (Need::Resume, Some(record)) => Record {
-                ports: record.ports.or_next_free(ports::is_free)?,
-                ..record
-            },
+            (Need::Resume, Some(record)) => {
+                Record { ports: record.ports.or_next_free(ports::is_free)?, ..record }
+            }
             _ => {
                 files.remove()?;
                 let ports = Ports::preferred(release).or_next_free(ports::is_free)?;
@@ -226,40 +210,23 @@ impl Starter<'_> {
     fn start(&self, mut record: Record, files: Files) -> anyhow::Result<Begun> {
         let release = record.release;
         let sandbox = Sandbox::find()?;
-        let tree = tree::ensure(
-            self.paths,
-            release,
-            &self.source.debian_mirror,
-            self.progress,
-        )?;
-        self.progress
-            .step(format!("RabbitMQ {}: starting", release.name()));
+        let tree = tree::ensure(self.paths, release, &self.source.debian_mirror, self.progress)?;
+        self.progress.step(format!("RabbitMQ {}: starting", release.name()));
         files.create()?;
         let process = node::start(&record, &files, &tree, sandbox)?;
         record.process = Some(process);
         files.save(&record)?;
-        Ok(Begun {
-            files,
-            record,
-            process,
-        })
+        Ok(Begun { files, record, process })
     }
 
     fn finish(&self, begun: Begun) -> anyhow::Result<Ready> {
-        let Begun {
-            files,
-            mut record,
-            process,
-        } = begun;
+        let Begun { files, mut record, process } = begun;
         let release = record.release;
         let version = node::await_ready(&record, process, &files)?;
         self.progress.note(&format!("RabbitMQ {version} is up"));
         record.server = Some(version);
         files.save(&record)?;
-        Ok(Ready {
-            release,
-            broker_dir: files.broker_dir(),
-        })
+        Ok(Ready { release, broker_dir: files.broker_dir() })
     }
 }
 

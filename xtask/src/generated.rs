@@ -20,14 +20,8 @@ struct Generated {
 
 /// Every generated file.
 const FILES: &[Generated] = &[
-    Generated {
-        path: "deploy/crds/messagepipelines.warren.dev.yaml",
-        render: crd_manifest,
-    },
-    Generated {
-        path: "charts/warren/templates/crd.yaml",
-        render: crd_template,
-    },
+    Generated { path: "deploy/crds/messagepipelines.warren.dev.yaml", render: crd_manifest },
+    Generated { path: "charts/warren/templates/crd.yaml", render: crd_template },
 ];
 
 /// What the first line of every generated file says.
@@ -73,10 +67,7 @@ fn crd_manifest() -> String {
 /// Begins with a comment of the template and not of YAML: when the values say that the chart is to
 /// have no definition, the rendered file must be empty.
 fn crd_template() -> String {
-    format!(
-        "{{{{- /* {NOTICE} */ -}}}}\n{}",
-        warren_api::crd_chart_template()
-    )
+    format!("{{{{- /* {NOTICE} */ -}}}}\n{}", warren_api::crd_chart_template())
 }
 
 fn compare(path: &str, on_disk: Option<&str>, made: &str) -> Option<Violation> {
@@ -91,11 +82,7 @@ fn compare(path: &str, on_disk: Option<&str>, made: &str) -> Option<Violation> {
     if on_disk == made {
         return None;
     }
-    let same = on_disk
-        .lines()
-        .zip(made.lines())
-        .take_while(|(left, right)| left == right)
-        .count();
+    let same = on_disk.lines().zip(made.lines()).take_while(|(left, right)| left == right).count();
     Some(violation(
         format!("{path}:{}", same + 1),
         "is generated, and differs from what the code says",
@@ -118,13 +105,7 @@ mod tests {
         assert_eq!(check(folder.path()).unwrap(), []);
         for file in FILES {
             let text = fs::read_to_string(folder.path().join(file.path)).unwrap();
-            assert!(
-                text.lines()
-                    .next()
-                    .is_some_and(|line| line.contains(NOTICE)),
-                "{}",
-                file.path
-            );
+            assert!(text.lines().next().is_some_and(|line| line.contains(NOTICE)), "{}", file.path);
         }
     }
 
@@ -136,12 +117,9 @@ mod tests {
 
     #[test]
     fn an_edited_file_is_refused_at_the_first_line_that_differs() {
-        for (on_disk, line) in [
-            ("a: 1\nb: 3\n", 2),
-            ("a: 1\n", 2),
-            ("a: 1\nb: 2\nc: 3\n", 3),
-            ("", 1),
-        ] {
+        for (on_disk, line) in
+            [("a: 1\nb: 3\n", 2), ("a: 1\n", 2), ("a: 1\nb: 2\nc: 3\n", 3), ("", 1)]
+        {
             let violation = compare("crd.yaml", Some(on_disk), "a: 1\nb: 2\n").unwrap();
             assert_eq!(violation.place, format!("crd.yaml:{line}"), "{on_disk:?}");
         }

@@ -25,10 +25,7 @@ impl Lock {
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                eprintln!(
-                    "waiting for another `cargo xtask` to finish ({})",
-                    path.display()
-                );
+                eprintln!("waiting for another `cargo xtask` to finish ({})", path.display());
                 file.lock().with_context(what)?;
             }
             Err(TryLockError::Error(error)) => return Err(error).with_context(what),

@@ -50,7 +50,5 @@ fn run(args: Args) -> anyhow::Result<ExitCode> {
 
 /// The root of the repository that this program was built from.
 fn repository() -> anyhow::Result<&'static Path> {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .context("find the repository above xtask/")
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("find the repository above xtask/")
 }

@@ -71,12 +71,7 @@ pub(crate) fn write_private(path: &Path, text: &str) -> anyhow::Result<()> {
     let new = path.with_added_extension("new");
     let write = || -> io::Result<()> {
         let mut options = OpenOptions::new();
-        let mut file = options
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&new)?;
+        let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&new)?;
         file.write_all(text.as_bytes())?;
         fs::rename(&new, path)
     };

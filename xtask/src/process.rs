@@ -25,10 +25,7 @@ impl Process {
     /// The process that has this id now.
     pub(crate) fn with_id(id: i32) -> Option<Self> {
         let stat = Stat::read(id)?;
-        stat.runs().then_some(Self {
-            id,
-            started: stat.started,
-        })
+        stat.runs().then_some(Self { id, started: stat.started })
     }
 
     /// Whether this very process still runs; a zombie does not.
@@ -108,11 +105,7 @@ mod tests {
     #[test]
     fn a_program_name_with_brackets_and_spaces_does_not_shift_the_fields() {
         for name in ["(sh)", "(a b)", "(x) S 9 (y)", "()"] {
-            let expected = Stat {
-                state: 'S',
-                parent: 1,
-                started: 987_654,
-            };
+            let expected = Stat { state: 'S', parent: 1, started: 987_654 };
             assert_eq!(Stat::parse(&format!("42 {name} S {TAIL}")), Some(expected));
         }
     }
@@ -135,10 +128,7 @@ mod tests {
         let id = i32::try_from(std::process::id()).expect("ids are positive");
         let this = Process::with_id(id).expect("this test runs");
         assert!(this.runs());
-        let earlier = Process {
-            id,
-            started: this.started - 1,
-        };
+        let earlier = Process { id, started: this.started - 1 };
         assert!(!earlier.runs());
     }
 }

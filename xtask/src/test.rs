@@ -30,10 +30,7 @@ const BROKERS: &str = "WARREN_TEST_BROKERS";
 /// # Errors
 /// When a broker does not come up, or when no test could be run.
 pub(crate) fn run(paths: &Paths, root: &Path, options: &Test) -> anyhow::Result<ExitCode> {
-    let runner = Runner {
-        cargo: &options.cargo,
-        root,
-    };
+    let runner = Runner { cargo: &options.cargo, root };
     let failpoints = runner.declares_failpoints()?;
     let arguments = Arguments::new(&options.arguments, failpoints);
     let brokers = broker::up(paths, &Release::ALL, &options.source)?;
@@ -41,10 +38,7 @@ pub(crate) fn run(paths: &Paths, root: &Path, options: &Test) -> anyhow::Result<
     runner.build(&arguments)?;
     let (status, tally) = runner.test(&arguments, &brokers)?;
 
-    ensure!(
-        tally.programs() > 0,
-        "no test was run: cargo ended with {status}"
-    );
+    ensure!(tally.programs() > 0, "no test was run: cargo ended with {status}");
 
     let mut out = io::stdout().lock();
     writeln!(out, "\n{tally}").context("write to standard output")?;
@@ -58,11 +52,7 @@ pub(crate) fn run(paths: &Paths, root: &Path, options: &Test) -> anyhow::Result<
         writeln!(out, "{not_run}").context("write to standard output")?;
         good = false;
     }
-    Ok(if good {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// The cargo that builds and runs the tests.
@@ -86,15 +76,8 @@ impl Runner<'_> {
 
     /// Builds every program first: a test of one package may start the program of another.
     fn build(&self, arguments: &Arguments) -> anyhow::Result<()> {
-        let status = self
-            .command()
-            .args(arguments.build())
-            .status()
-            .context("start cargo")?;
-        ensure!(
-            status.success(),
-            "the workspace does not build: cargo ended with {status}"
-        );
+        let status = self.command().args(arguments.build()).status().context("start cargo")?;
+        ensure!(status.success(), "the workspace does not build: cargo ended with {status}");
         Ok(())
     }
 
@@ -147,10 +130,7 @@ mod tests {
 
     #[test]
     fn tests_learn_the_folder_of_each_broker() {
-        let ready = |release, folder: &str| Ready {
-            release,
-            broker_dir: folder.into(),
-        };
+        let ready = |release, folder: &str| Ready { release, broker_dir: folder.into() };
         let brokers = [ready(Release::V3_10, "/a/b"), ready(Release::V4_3, "/c")];
         assert_eq!(list(&brokers), "3.10=/a/b,4.3=/c");
     }

@@ -72,10 +72,7 @@ pub struct TlsSpec {
     pub ca_secret_ref: Option<CaSecretRef>,
     /// Name that the broker's certificate must carry. Empty: the host.
     #[serde(default)]
-    #[schemars(
-        length(max = 253),
-        regex(pattern = "^([A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?)?$")
-    )]
+    #[schemars(length(max = 253), regex(pattern = "^([A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?)?$"))]
     pub server_name: String,
     /// Secret of type kubernetes.io/tls with the certificate to present to the broker.
     #[serde(default, skip_serializing_if = "Option::is_none")]

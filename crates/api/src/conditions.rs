@@ -153,20 +153,13 @@ pub fn reasons(condition: ConditionType, status: ConditionStatus) -> Vec<Conditi
         TopologyInSync, WorkersAvailable,
     };
     let lent_by = |lenders: &[ConditionType], lent: ConditionStatus| {
-        let mut all: Vec<_> = lenders
-            .iter()
-            .flat_map(|&lender| own_reasons(lender, lent).iter().copied())
-            .collect();
+        let mut all: Vec<_> =
+            lenders.iter().flat_map(|&lender| own_reasons(lender, lent).iter().copied()).collect();
         all.sort_unstable();
         all.dedup();
         all
     };
-    let parts = [
-        BrokerReachable,
-        TopologyInSync,
-        WorkersAvailable,
-        ScalingActive,
-    ];
+    let parts = [BrokerReachable, TopologyInSync, WorkersAvailable, ScalingActive];
     match (condition, status) {
         (Ready, False) => {
             let mut all = lent_by(&[Stalled], True);
@@ -198,18 +191,12 @@ fn true_reasons(condition: ConditionType) -> &'static [ConditionReason] {
         ConditionType::Ready => &[Reason::Reconciled],
         ConditionType::BrokerReachable => &[Reason::Connected],
         ConditionType::TopologyInSync => &[Reason::InSync, Reason::Migrating],
-        ConditionType::WorkersAvailable => &[
-            Reason::Available,
-            Reason::ScaledToZero,
-            Reason::Suspended,
-            Reason::Progressing,
-        ],
-        ConditionType::ScalingActive => &[
-            Reason::ObservationFresh,
-            Reason::External,
-            Reason::Fixed,
-            Reason::ScalingLimited,
-        ],
+        ConditionType::WorkersAvailable => {
+            &[Reason::Available, Reason::ScaledToZero, Reason::Suspended, Reason::Progressing]
+        }
+        ConditionType::ScalingActive => {
+            &[Reason::ObservationFresh, Reason::External, Reason::Fixed, Reason::ScalingLimited]
+        }
         ConditionType::EndpointAccepting => &[Reason::Accepting],
         ConditionType::Reconciling => &[Reason::Deploying, Reason::Migrating, Reason::Deleting],
         ConditionType::Stalled => &[Reason::InvalidSpec, Reason::OwnershipConflict],
@@ -281,9 +268,7 @@ mod tests {
         let used: Vec<_> = ConditionType::ALL
             .iter()
             .flat_map(|&condition| {
-                ConditionStatus::ALL
-                    .iter()
-                    .flat_map(move |&status| reasons(condition, status))
+                ConditionStatus::ALL.iter().flat_map(move |&status| reasons(condition, status))
             })
             .collect();
         for reason in ConditionReason::ALL {
@@ -303,10 +288,7 @@ mod tests {
         ] {
             assert!(borrowed.contains(&expected), "{expected}");
         }
-        assert!(
-            !borrowed.contains(&ConditionReason::BreakerOpen),
-            "the endpoint is no part of it"
-        );
+        assert!(!borrowed.contains(&ConditionReason::BreakerOpen), "the endpoint is no part of it");
         assert!(
             reasons(ConditionType::Ready, ConditionStatus::Unknown)
                 .contains(&ConditionReason::BrokerUnknown)
@@ -315,10 +297,7 @@ mod tests {
 
     #[test]
     fn a_name_is_spelled_as_in_the_api() {
-        assert_eq!(
-            ConditionType::BrokerReachable.to_string(),
-            "BrokerReachable"
-        );
+        assert_eq!(ConditionType::BrokerReachable.to_string(), "BrokerReachable");
         assert_eq!(ConditionReason::TlsVerifyFailed.as_str(), "TlsVerifyFailed");
         assert_eq!(ConditionStatus::True.as_str(), "True");
     }

@@ -34,9 +34,7 @@ pub fn crd_chart_template() -> String {
     const ANNOTATION: &str = "  {{- if .Values.crds.keep }}\n  annotations:\n    \
                               helm.sh/resource-policy: keep\n  {{- end }}\n";
     let manifest = crd_yaml();
-    let (head, tail) = manifest
-        .split_once(NAME)
-        .expect("the manifest carries its name");
+    let (head, tail) = manifest.split_once(NAME).expect("the manifest carries its name");
     format!("{{{{- if .Values.crds.enabled }}}}\n{head}{NAME}{ANNOTATION}{tail}{{{{- end }}}}\n")
 }
 

@@ -65,10 +65,7 @@ mod tests {
     #[test]
     fn a_reason_fits_into_an_event() {
         for reason in EventReason::ALL {
-            assert!(
-                reason.as_str().len() <= 128,
-                "{reason}: the API server takes 128 characters"
-            );
+            assert!(reason.as_str().len() <= 128, "{reason}: the API server takes 128 characters");
         }
     }
 }

@@ -63,10 +63,7 @@ use crate::worker::WorkerSpec;
 pub struct QueueSpec {
     /// Name of the queue, unique in the pipeline. internal, unrouted, producer, dead, retry and
     /// status are taken.
-    #[schemars(
-        length(max = 40),
-        regex(pattern = "^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$")
-    )]
+    #[schemars(length(max = 40), regex(pattern = "^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$"))]
     #[x_kube(validation = (
         "!(self in ['internal', 'unrouted', 'producer', 'dead', 'retry', 'status'])",
         "is a name that Warren uses itself: choose another",

@@ -195,10 +195,7 @@ pub struct ScheduleSpec {
     pub cron: String,
     /// Time zone of cron, by its IANA name.
     #[serde(default = "time_zone")]
-    #[schemars(
-        length(max = 64),
-        regex(pattern = "^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*$")
-    )]
+    #[schemars(length(max = 64), regex(pattern = "^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*$"))]
     pub time_zone: String,
     /// How long it lasts. At most 168h.
     pub duration: Positive168h,

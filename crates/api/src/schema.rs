@@ -59,23 +59,13 @@ pub fn unknown_fields(object: &Value) -> Vec<String> {
 
 /// The path of a field of the object at `path`.
 fn child(path: &str, key: &str) -> String {
-    if path.is_empty() {
-        key.to_owned()
-    } else {
-        format!("{path}.{key}")
-    }
+    if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
 }
 
 /// The schema of an object's field: its own, or that of any other key.
 fn of_field<'schema>(schema: &'schema Value, key: &str) -> Option<&'schema Value> {
-    let own = schema
-        .get("properties")
-        .and_then(|properties| properties.get(key));
-    own.or_else(|| {
-        schema
-            .get("additionalProperties")
-            .filter(|any| any.is_object())
-    })
+    let own = schema.get("properties").and_then(|properties| properties.get(key));
+    own.or_else(|| schema.get("additionalProperties").filter(|any| any.is_object()))
 }
 
 fn is_true(schema: &Value, keyword: &str) -> bool {

@@ -4,6 +4,10 @@
 //! core's types is left out. What leaves is checked first, because the library panics on names
 //! that are too long and the broker closes the whole connection for a header frame that is too
 //! large.
+//!
+//! Two kinds of message never get here, because the library itself cannot read them: a short
+//! string that is not UTF-8 ends the connection, and headers nested about a thousand deep overflow
+//! the stack of its thread. Both leave the message to the broker's delivery limit.
 
 use std::collections::BTreeMap;
 

@@ -165,9 +165,7 @@ impl Breaker {
     }
 
     fn open_if_due(&mut self, now: Duration) {
-        let enough = usize::try_from(self.policy.consecutive_failures)
-            .unwrap_or(usize::MAX)
-            .max(1);
+        let enough = usize::try_from(self.policy.consecutive_failures).unwrap_or(usize::MAX).max(1);
         let reason = if self.unreachable.len() >= enough {
             PauseReason::Endpoint
         } else if self.misconfigured.len() >= enough {
@@ -176,26 +174,17 @@ impl Breaker {
             return;
         };
         self.period = self.policy.open_for.min(self.policy.max_open_for);
-        self.enter(State::Open {
-            reason,
-            until: now + self.period,
-        });
+        self.enter(State::Open { reason, until: now + self.period });
     }
 
     fn reopen(&mut self, reason: PauseReason, now: Duration) {
         self.period = self.period.saturating_mul(2).min(self.policy.max_open_for);
-        self.enter(State::Open {
-            reason,
-            until: now + self.period,
-        });
+        self.enter(State::Open { reason, until: now + self.period });
     }
 
     fn pause(&mut self, reason: PauseReason, wait: Duration, now: Duration) {
         let wait = wait.min(self.policy.max_open_for);
-        self.enter(State::Open {
-            reason,
-            until: now + wait,
-        });
+        self.enter(State::Open { reason, until: now + wait });
     }
 
     fn forget_failures(&mut self) {
@@ -218,10 +207,7 @@ mod tests {
     }
 
     fn breaker() -> Breaker {
-        Breaker::new(BreakerPolicy {
-            max_open_for: at(15),
-            ..BreakerPolicy::default()
-        })
+        Breaker::new(BreakerPolicy { max_open_for: at(15), ..BreakerPolicy::default() })
     }
 
     fn report(breaker: &mut Breaker, id: &str, health: Health, now: u64) {
@@ -242,13 +228,7 @@ mod tests {
             (Health::Unreachable, PauseReason::Endpoint),
             (Health::Misconfigured, PauseReason::Config),
         ] {
-            assert_eq!(
-                opened(health).state(),
-                State::Open {
-                    reason,
-                    until: at(5)
-                }
-            );
+            assert_eq!(opened(health).state(), State::Open { reason, until: at(5) });
             assert_eq!(opened(health).gate(), Gate::Shut);
         }
     }
@@ -281,13 +261,7 @@ mod tests {
             breaker.tick(at(now));
             assert_eq!(breaker.state(), State::HalfOpen { reason });
             report(&mut breaker, "p", Health::Unreachable, now);
-            assert_eq!(
-                breaker.state(),
-                State::Open {
-                    reason,
-                    until: at(until)
-                }
-            );
+            assert_eq!(breaker.state(), State::Open { reason, until: at(until) });
         }
     }
 
@@ -302,13 +276,7 @@ mod tests {
         for id in ["a", "b", "c", "d", "e"] {
             report(&mut breaker, id, Health::Unreachable, 20);
         }
-        assert_eq!(
-            breaker.state(),
-            State::Open {
-                reason: PauseReason::Endpoint,
-                until: at(25)
-            }
-        );
+        assert_eq!(breaker.state(), State::Open { reason: PauseReason::Endpoint, until: at(25) });
     }
 
     #[test]
@@ -320,12 +288,7 @@ mod tests {
         }
         breaker.tick(at(5));
         breaker.record("late", Health::Healthy, before, at(6));
-        assert_eq!(
-            breaker.state(),
-            State::HalfOpen {
-                reason: PauseReason::Endpoint
-            }
-        );
+        assert_eq!(breaker.state(), State::HalfOpen { reason: PauseReason::Endpoint });
     }
 
     #[test]
@@ -333,10 +296,7 @@ mod tests {
         for (wait, until) in [(3, 3), (3_600, 15)] {
             let mut breaker = breaker();
             report(&mut breaker, "a", Health::RateLimited(at(wait)), 0);
-            let expected = State::Open {
-                reason: PauseReason::Rate,
-                until: at(until),
-            };
+            let expected = State::Open { reason: PauseReason::Rate, until: at(until) };
             assert_eq!(breaker.state(), expected);
         }
     }

@@ -8,9 +8,7 @@ use std::{collections::BTreeMap, fmt, ops::RangeInclusive, str::FromStr, time::D
 
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    outcome::{DeadReason, ErrorClass, Health, Outcome, Report},
-};
+use crate::outcome::{DeadReason, ErrorClass, Health, Outcome, Report};
 
 /// A range of HTTP status codes, written `404` or `200-299`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,41 +73,21 @@ impl HttpRules<'_> {
         let (class, health) = match verdict {
             Verdict::Success => {
                 let status = Some(status);
-                return Report {
-                    outcome: Outcome::Done,
-                    status,
-                    health: Health::Healthy,
-                };
+                return Report { outcome: Outcome::Done, status, health: Health::Healthy };
             }
             Verdict::Permanent => {
-                let outcome = Outcome::Dead {
-                    reason: DeadReason::Permanent,
-                    detail,
-                };
-                return Report {
-                    outcome,
-                    status: Some(status),
-                    health: Health::Neutral,
-                };
+                let outcome = Outcome::Dead { reason: DeadReason::Permanent, detail };
+                return Report { outcome, status: Some(status), health: Health::Neutral };
             }
             Verdict::Retry => (class(status), Health::Neutral),
             Verdict::Unreachable => (ErrorClass::Http5xx, Health::Unreachable),
             Verdict::Misconfigured => (ErrorClass::EndpointRejected, Health::Misconfigured),
-            Verdict::RateLimited => (
-                ErrorClass::RateLimited,
-                after.map_or(Health::Neutral, Health::RateLimited),
-            ),
+            Verdict::RateLimited => {
+                (ErrorClass::RateLimited, after.map_or(Health::Neutral, Health::RateLimited))
+            }
         };
-        let outcome = Outcome::Retry {
-            class,
-            after,
-            detail,
-        };
-        Report {
-            outcome,
-            status: Some(status),
-            health,
-        }
+        let outcome = Outcome::Retry { class, after, detail };
+        Report { outcome, status: Some(status), health }
     }
 }
 
@@ -153,11 +131,7 @@ pub const EXIT_PAUSE: Duration = Duration::from_secs(30);
 /// The codes that mean something by themselves are those of `sysexits.h`: 65 bad data, 69
 /// unavailable, 75 temporary failure, 78 bad configuration.
 pub fn exit(code: Option<i32>, named: &BTreeMap<String, ExitMeaning>, detail: String) -> Report {
-    let retry = |detail| Outcome::Retry {
-        class: ErrorClass::ExitCode,
-        after: None,
-        detail,
-    };
+    let retry = |detail| Outcome::Retry { class: ErrorClass::ExitCode, after: None, detail };
     let Some(code) = code else {
         return retry(detail).into();
     };
@@ -165,35 +139,15 @@ pub fn exit(code: Option<i32>, named: &BTreeMap<String, ExitMeaning>, detail: St
         return match meaning {
             ExitMeaning::Done => Outcome::Done.into(),
             ExitMeaning::Retry => retry(detail).into(),
-            ExitMeaning::Dead => Outcome::Dead {
-                reason: DeadReason::Permanent,
-                detail,
-            }
-            .into(),
-            ExitMeaning::Pause => Outcome::Pause {
-                after: EXIT_PAUSE,
-                detail,
-            }
-            .into(),
+            ExitMeaning::Dead => Outcome::Dead { reason: DeadReason::Permanent, detail }.into(),
+            ExitMeaning::Pause => Outcome::Pause { after: EXIT_PAUSE, detail }.into(),
         };
     }
     match code {
         0 => Outcome::Done.into(),
-        65 => Outcome::Dead {
-            reason: DeadReason::Permanent,
-            detail,
-        }
-        .into(),
-        69 => Report {
-            outcome: retry(detail),
-            status: None,
-            health: Health::Unreachable,
-        },
-        78 => Outcome::Pause {
-            after: EXIT_PAUSE,
-            detail,
-        }
-        .into(),
+        65 => Outcome::Dead { reason: DeadReason::Permanent, detail }.into(),
+        69 => Report { outcome: retry(detail), status: None, health: Health::Unreachable },
+        78 => Outcome::Pause { after: EXIT_PAUSE, detail }.into(),
         _ => retry(detail).into(),
     }
 }
@@ -267,10 +221,7 @@ impl fmt::Display for Verdict {
 
 /// Reads the delay of a `Retry-After` header that is given in seconds.
 pub fn retry_after_seconds(text: &str) -> Option<Duration> {
-    text.trim()
-        .parse::<u32>()
-        .ok()
-        .map(|seconds| Duration::from_secs(u64::from(seconds)))
+    text.trim().parse::<u32>().ok().map(|seconds| Duration::from_secs(u64::from(seconds)))
 }
 
 /// The line `warren-worker explain-status` prints.
@@ -288,22 +239,14 @@ mod tests {
 
     fn verdict(status: u16) -> Verdict {
         let success = ranges(&["200-299"]);
-        HttpRules {
-            success: &success,
-            retry: &[],
-            permanent: &[],
-        }
-        .verdict(status)
+        HttpRules { success: &success, retry: &[], permanent: &[] }.verdict(status)
     }
 
     #[test]
     fn the_table_decides_what_no_rule_names() {
         for (codes, expected) in [
             (&[200, 204, 299][..], Verdict::Success),
-            (
-                &[400, 413, 414, 415, 422, 431, 501, 505],
-                Verdict::Permanent,
-            ),
+            (&[400, 413, 414, 415, 422, 431, 501, 505], Verdict::Permanent),
             (&[301, 304, 401, 403, 404, 405, 410], Verdict::Misconfigured),
             (&[429], Verdict::RateLimited),
             (&[502, 503, 504], Verdict::Unreachable),
@@ -319,11 +262,7 @@ mod tests {
     fn a_named_code_wins_over_the_table_in_the_order_success_permanent_retry() {
         let (success, permanent, retry) =
             (ranges(&["404"]), ranges(&["404-409"]), ranges(&["400-409"]));
-        let rules = HttpRules {
-            success: &success,
-            retry: &retry,
-            permanent: &permanent,
-        };
+        let rules = HttpRules { success: &success, retry: &retry, permanent: &permanent };
         assert_eq!(rules.verdict(404), Verdict::Success);
         assert_eq!(rules.verdict(405), Verdict::Permanent);
         assert_eq!(rules.verdict(400), Verdict::Retry);
@@ -331,17 +270,10 @@ mod tests {
 
     #[test]
     fn retry_after_pauses_the_queue_on_429_alone() {
-        let rules = HttpRules {
-            success: &[],
-            retry: &[],
-            permanent: &[],
-        };
+        let rules = HttpRules { success: &[], retry: &[], permanent: &[] };
         let wait = Some(Duration::from_secs(7));
         let health = |status, after| rules.report(status, after, String::new()).health;
-        assert_eq!(
-            health(429, wait),
-            Health::RateLimited(Duration::from_secs(7))
-        );
+        assert_eq!(health(429, wait), Health::RateLimited(Duration::from_secs(7)));
         assert_eq!(health(429, None), Health::Neutral);
         assert_eq!(health(503, wait), Health::Unreachable);
         let Outcome::Retry { after, .. } = rules.report(500, wait, String::new()).outcome else {
@@ -359,16 +291,10 @@ mod tests {
         assert_eq!(outcome(Some(69)).health, Health::Unreachable);
         assert!(matches!(outcome(Some(78)).outcome, Outcome::Pause { .. }));
         for code in [Some(1), Some(75), Some(255), None] {
-            assert!(
-                matches!(outcome(code).outcome, Outcome::Retry { .. }),
-                "{code:?}"
-            );
+            assert!(matches!(outcome(code).outcome, Outcome::Retry { .. }), "{code:?}");
         }
         let named = BTreeMap::from([("0".to_owned(), ExitMeaning::Dead)]);
-        assert!(matches!(
-            exit(Some(0), &named, String::new()).outcome,
-            Outcome::Dead { .. }
-        ));
+        assert!(matches!(exit(Some(0), &named, String::new()).outcome, Outcome::Dead { .. }));
     }
 
     #[test]
@@ -376,16 +302,7 @@ mod tests {
         for text in ["404", "200-299"] {
             assert_eq!(text.parse::<CodeRange>().unwrap().to_string(), text);
         }
-        for text in [
-            "",
-            "99",
-            "600",
-            "299-200",
-            "2xx",
-            "200-",
-            "-200",
-            "200-299-300",
-        ] {
+        for text in ["", "99", "600", "299-200", "2xx", "200-", "-200", "200-299-300"] {
             assert!(text.parse::<CodeRange>().is_err(), "{text:?}");
         }
     }

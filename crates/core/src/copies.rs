@@ -65,9 +65,7 @@ impl Copier {
         now: Timestamp,
     ) -> Publication {
         let mut message = carried(source, now);
-        message
-            .headers
-            .set(headers::ATTEMPT, source.message.headers.attempt());
+        message.headers.set(headers::ATTEMPT, source.message.headers.attempt());
         self.note_failure(&mut message.headers, failure, now);
         message.headers.set(headers::DEAD_REASON, reason.as_str());
         message.headers.set(headers::DEAD_AT, now.as_millisecond());
@@ -75,11 +73,7 @@ impl Copier {
     }
 
     fn publication(&self, routing_key: String, message: Message) -> Publication {
-        Publication {
-            exchange: self.prefix.internal(),
-            routing_key,
-            message,
-        }
+        Publication { exchange: self.prefix.internal(), routing_key, message }
     }
 
     fn note_failure(&self, headers: &mut Headers, failure: &Failure, now: Timestamp) {
@@ -101,27 +95,16 @@ impl Copier {
 /// and body, so that a redelivery has the same one; a fresh one would hide duplicates.
 pub fn identity(source: &Incoming) -> String {
     let given = source.message.properties.message_id.as_deref();
-    given
-        .filter(|id| !id.is_empty())
-        .map_or_else(|| derived_id(source), str::to_owned)
+    given.filter(|id| !id.is_empty()).map_or_else(|| derived_id(source), str::to_owned)
 }
 
 /// When the message was first published, or else when this worker first saw it.
 pub fn published_at(source: &Incoming, now: Timestamp) -> Timestamp {
     let from_property = || {
-        let seconds = source
-            .message
-            .properties
-            .timestamp
-            .and_then(|s| i64::try_from(s).ok())?;
+        let seconds = source.message.properties.timestamp.and_then(|s| i64::try_from(s).ok())?;
         Timestamp::from_second(seconds).ok()
     };
-    source
-        .message
-        .headers
-        .moment(headers::PUBLISHED_AT)
-        .or_else(from_property)
-        .unwrap_or(now)
+    source.message.headers.moment(headers::PUBLISHED_AT).or_else(from_property).unwrap_or(now)
 }
 
 /// The message as it goes on: same id and properties, broker headers off, origin noted.
@@ -181,11 +164,7 @@ mod tests {
 
     fn failure() -> Failure {
         let detail = "x".repeat(5_000);
-        Failure {
-            class: ErrorClass::Http5xx,
-            detail,
-            status: Some(500),
-        }
+        Failure { class: ErrorClass::Http5xx, detail, status: Some(500) }
     }
 
     fn foreign() -> Incoming {
@@ -197,59 +176,28 @@ mod tests {
             ..Message::default()
         };
         let exchange = "shop.orders".to_owned();
-        Incoming {
-            exchange,
-            routing_key: "order.new".to_owned(),
-            redelivered: false,
-            message,
-        }
+        Incoming { exchange, routing_key: "order.new".to_owned(), redelivered: false, message }
     }
 
     #[test]
     fn a_retry_copy_goes_to_the_tier_and_counts_up() {
-        let copy = copier().retry(
-            &foreign(),
-            Duration::from_secs(5),
-            2,
-            Some(&failure()),
-            now(),
-        );
+        let copy = copier().retry(&foreign(), Duration::from_secs(5), 2, Some(&failure()), now());
         assert_eq!(
             (copy.exchange.as_str(), copy.routing_key.as_str()),
             ("shop.orders.internal", "email.retry.5000")
         );
         let headers = &copy.message.headers;
         assert_eq!(headers.attempt(), 2);
-        assert_eq!(
-            headers
-                .get(headers::ERROR)
-                .unwrap()
-                .as_text()
-                .unwrap()
-                .len(),
-            1024
-        );
-        assert_eq!(
-            headers.get(headers::ORIGIN_ROUTING_KEY),
-            Some(&Value::from("order.new"))
-        );
-        assert_eq!(
-            headers.get(headers::PUBLISHED_AT),
-            Some(&Value::Int(1_000_000))
-        );
+        assert_eq!(headers.get(headers::ERROR).unwrap().as_text().unwrap().len(), 1024);
+        assert_eq!(headers.get(headers::ORIGIN_ROUTING_KEY), Some(&Value::from("order.new")));
+        assert_eq!(headers.get(headers::PUBLISHED_AT), Some(&Value::Int(1_000_000)));
         assert_eq!(headers.get("CC"), None);
         assert_eq!(headers.get("tenant"), Some(&Value::from("t")));
     }
 
     #[test]
     fn first_failure_and_origin_stay_while_the_last_failure_moves() {
-        let first = copier().retry(
-            &foreign(),
-            Duration::from_secs(1),
-            2,
-            Some(&failure()),
-            now(),
-        );
+        let first = copier().retry(&foreign(), Duration::from_secs(1), 2, Some(&failure()), now());
         let again = Incoming {
             exchange: "shop.orders.internal".to_owned(),
             routing_key: "email".to_owned(),
@@ -257,25 +205,15 @@ mod tests {
             message: first.message,
         };
         let later = now() + jiff::SignedDuration::from_secs(60);
-        let timeout = Failure {
-            class: ErrorClass::Timeout,
-            detail: String::new(),
-            status: None,
-        };
+        let timeout = Failure { class: ErrorClass::Timeout, detail: String::new(), status: None };
         let dead = copier().dead(&again, DeadReason::AttemptsExhausted, &timeout, later);
         let headers = &dead.message.headers;
         assert_eq!(dead.routing_key, "email.dead");
         assert_eq!(headers.moment(headers::FIRST_FAILED_AT), Some(now()));
         assert_eq!(headers.moment(headers::LAST_FAILED_AT), Some(later));
-        assert_eq!(
-            headers.get(headers::ORIGIN_EXCHANGE),
-            Some(&Value::from("shop.orders"))
-        );
+        assert_eq!(headers.get(headers::ORIGIN_EXCHANGE), Some(&Value::from("shop.orders")));
         assert_eq!(headers.get(headers::HTTP_STATUS), None);
-        assert_eq!(
-            headers.get(headers::DEAD_REASON),
-            Some(&Value::from("attempts_exhausted"))
-        );
+        assert_eq!(headers.get(headers::DEAD_REASON), Some(&Value::from("attempts_exhausted")));
         assert_eq!(headers.attempt(), 2);
     }
 
@@ -283,10 +221,7 @@ mod tests {
     fn a_message_without_an_id_gets_the_same_one_on_every_redelivery() {
         let mut redelivered = foreign();
         redelivered.redelivered = true;
-        redelivered
-            .message
-            .headers
-            .set(headers::DELIVERY_COUNT, 3_u32);
+        redelivered.message.headers.set(headers::DELIVERY_COUNT, 3_u32);
         assert_eq!(identity(&foreign()), identity(&redelivered));
         let mut other = foreign();
         other.message.body = "other".into();

@@ -25,9 +25,7 @@ const MAX_DIGITS: usize = 5;
 /// # Errors
 /// When the text is not one to four pairs of at most five digits and a unit.
 pub fn parse(text: &str) -> Result<Duration, DurationError> {
-    let refuse = || DurationError {
-        text: text.to_owned(),
-    };
+    let refuse = || DurationError { text: text.to_owned() };
     let mut rest = text;
     let mut total = Duration::ZERO;
     let mut pairs = 0;
@@ -114,20 +112,9 @@ mod tests {
 
     #[test]
     fn refuses_what_the_schema_pattern_refuses() {
-        for text in [
-            "",
-            "5",
-            "s",
-            "1.5h",
-            "-3s",
-            "2us",
-            "1d",
-            "100000s",
-            "1s1s1s1s1s",
-            "1 s",
-            "1S",
-            "é",
-        ] {
+        for text in
+            ["", "5", "s", "1.5h", "-3s", "2us", "1d", "100000s", "1s1s1s1s1s", "1 s", "1S", "é"]
+        {
             assert!(parse(text).is_err(), "{text:?}");
         }
     }

@@ -53,14 +53,8 @@ pub const DELIVERY_COUNT: &str = "x-delivery-count";
 pub const ERROR_MAX: usize = 1024;
 
 /// Headers about one failure, which a redrive takes off again.
-pub const FAILURE: [&str; 6] = [
-    FIRST_FAILED_AT,
-    LAST_FAILED_AT,
-    ERROR_CLASS,
-    ERROR,
-    HTTP_STATUS,
-    WORKER,
-];
+pub const FAILURE: [&str; 6] =
+    [FIRST_FAILED_AT, LAST_FAILED_AT, ERROR_CLASS, ERROR, HTTP_STATUS, WORKER];
 
 /// What the broker writes or acts on, and what no copy may carry.
 ///
@@ -87,9 +81,7 @@ impl Headers {
 
     /// Sets a header unless it is there.
     pub fn set_if_absent(&mut self, name: &str, value: impl Into<Value>) {
-        self.0
-            .entry(name.to_owned())
-            .or_insert_with(|| value.into());
+        self.0.entry(name.to_owned()).or_insert_with(|| value.into());
     }
 
     /// Takes a header off.
@@ -129,9 +121,7 @@ impl Headers {
     pub fn strip_broker_owned(&mut self) {
         self.0.retain(|name, _| {
             !BROKER_OWNED.contains(&name.as_str())
-                && !BROKER_OWNED_PREFIXES
-                    .iter()
-                    .any(|prefix| name.starts_with(prefix))
+                && !BROKER_OWNED_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
         });
     }
 
@@ -152,12 +142,7 @@ impl<'a> IntoIterator for &'a Headers {
 
 impl<N: Into<String>> FromIterator<(N, Value)> for Headers {
     fn from_iter<I: IntoIterator<Item = (N, Value)>>(pairs: I) -> Self {
-        Self(
-            pairs
-                .into_iter()
-                .map(|(name, value)| (name.into(), value))
-                .collect(),
-        )
+        Self(pairs.into_iter().map(|(name, value)| (name.into(), value)).collect())
     }
 }
 
@@ -206,17 +191,9 @@ mod tests {
 
     #[test]
     fn a_moment_out_of_range_is_no_moment() {
-        assert!(
-            with(NOT_BEFORE, Value::Int(i64::MAX))
-                .moment(NOT_BEFORE)
-                .is_none()
-        );
+        assert!(with(NOT_BEFORE, Value::Int(i64::MAX)).moment(NOT_BEFORE).is_none());
         assert!(with(NOT_BEFORE, Value::Int(0)).moment(NOT_BEFORE).is_none());
-        assert!(
-            with(NOT_BEFORE, Value::Int(1_000))
-                .moment(NOT_BEFORE)
-                .is_some()
-        );
+        assert!(with(NOT_BEFORE, Value::Int(1_000)).moment(NOT_BEFORE).is_some());
     }
 
     #[test]

@@ -58,20 +58,13 @@ pub struct Ledger {
 impl Ledger {
     /// An empty ledger for a session.
     pub fn new(session: SessionNumber) -> Self {
-        Self {
-            session,
-            outstanding: BTreeSet::new(),
-            finished: BTreeSet::new(),
-        }
+        Self { session, outstanding: BTreeSet::new(), finished: BTreeSet::new() }
     }
 
     /// Notes a delivery and gives its tag.
     pub fn delivered(&mut self, number: u64) -> Tag {
         self.outstanding.insert(number);
-        Tag {
-            session: self.session,
-            number,
-        }
+        Tag { session: self.session, number }
     }
 
     /// Notes that a delivery may be acknowledged with the next flush.
@@ -90,10 +83,7 @@ impl Ledger {
     /// When the tag is of another session or not outstanding.
     pub fn released(&mut self, tag: Tag) -> Result<(), TagError> {
         if tag.session != self.session {
-            return Err(TagError::OtherSession {
-                tag,
-                session: self.session,
-            });
+            return Err(TagError::OtherSession { tag, session: self.session });
         }
         if !self.outstanding.remove(&tag.number) {
             return Err(TagError::NotOutstanding(tag));
@@ -116,14 +106,8 @@ impl Ledger {
         let lowest = self.outstanding.first().copied().unwrap_or(u64::MAX);
         let beyond = self.finished.split_off(&lowest);
         let prefix = std::mem::take(&mut self.finished);
-        let head = prefix.last().map(|last| Frame {
-            number: *last,
-            multiple: prefix.len() > 1,
-        });
-        let singles = beyond.into_iter().map(|number| Frame {
-            number,
-            multiple: false,
-        });
+        let head = prefix.last().map(|last| Frame { number: *last, multiple: prefix.len() > 1 });
+        let singles = beyond.into_iter().map(|number| Frame { number, multiple: false });
         head.into_iter().chain(singles).collect()
     }
 }
@@ -135,10 +119,7 @@ mod tests {
     const SESSION: SessionNumber = SessionNumber(7);
 
     fn tag(number: u64) -> Tag {
-        Tag {
-            session: SESSION,
-            number,
-        }
+        Tag { session: SESSION, number }
     }
 
     fn delivered(numbers: std::ops::RangeInclusive<u64>) -> Ledger {
@@ -155,16 +136,7 @@ mod tests {
         for number in [2, 1, 5] {
             ledger.finished(tag(number)).unwrap();
         }
-        let frames = [
-            Frame {
-                number: 2,
-                multiple: true,
-            },
-            Frame {
-                number: 5,
-                multiple: false,
-            },
-        ];
+        let frames = [Frame { number: 2, multiple: true }, Frame { number: 5, multiple: false }];
         assert_eq!(ledger.flush(), frames);
         assert_eq!(ledger.flush(), []);
     }
@@ -173,13 +145,7 @@ mod tests {
     fn one_finished_delivery_is_not_a_multiple() {
         let mut ledger = delivered(1..=1);
         ledger.finished(tag(1)).unwrap();
-        assert_eq!(
-            ledger.flush(),
-            [Frame {
-                number: 1,
-                multiple: false
-            }]
-        );
+        assert_eq!(ledger.flush(), [Frame { number: 1, multiple: false }]);
     }
 
     #[test]
@@ -189,28 +155,16 @@ mod tests {
         for number in [1, 3] {
             ledger.finished(tag(number)).unwrap();
         }
-        assert_eq!(
-            ledger.flush(),
-            [Frame {
-                number: 3,
-                multiple: true
-            }]
-        );
+        assert_eq!(ledger.flush(), [Frame { number: 3, multiple: true }]);
     }
 
     #[test]
     fn a_tag_of_an_earlier_session_is_refused() {
         let mut ledger = delivered(1..=3);
-        let stale = Tag {
-            session: SessionNumber(6),
-            number: 3,
-        };
+        let stale = Tag { session: SessionNumber(6), number: 3 };
         assert_eq!(
             ledger.finished(stale),
-            Err(TagError::OtherSession {
-                tag: stale,
-                session: SESSION
-            })
+            Err(TagError::OtherSession { tag: stale, session: SESSION })
         );
         assert_eq!(ledger.flush(), []);
     }
@@ -219,13 +173,7 @@ mod tests {
     fn a_delivery_is_settled_once() {
         let mut ledger = delivered(1..=1);
         ledger.finished(tag(1)).unwrap();
-        assert_eq!(
-            ledger.finished(tag(1)),
-            Err(TagError::NotOutstanding(tag(1)))
-        );
-        assert_eq!(
-            ledger.released(tag(9)),
-            Err(TagError::NotOutstanding(tag(9)))
-        );
+        assert_eq!(ledger.finished(tag(1)), Err(TagError::NotOutstanding(tag(1))));
+        assert_eq!(ledger.released(tag(9)), Err(TagError::NotOutstanding(tag(9))));
     }
 }

@@ -56,11 +56,7 @@ impl Value {
 
     /// The text in this value.
     pub fn as_text(&self) -> Option<&str> {
-        if let Value::Text(text) = self {
-            Some(text)
-        } else {
-            None
-        }
+        if let Value::Text(text) = self { Some(text) } else { None }
     }
 }
 

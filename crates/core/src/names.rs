@@ -21,9 +21,8 @@ pub struct NameError {
 }
 
 /// Queue names that would collide with objects of the pipeline itself.
-pub const RESERVED_QUEUE_NAMES: [&str; 6] = [
-    "internal", "unrouted", "producer", "dead", "retry", "status",
-];
+pub const RESERVED_QUEUE_NAMES: [&str; 6] =
+    ["internal", "unrouted", "producer", "dead", "retry", "status"];
 
 /// The name of one entry of `spec.queues`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -51,15 +50,9 @@ impl QueueName {
     /// bytes, or is reserved.
     pub fn new(text: impl Into<String>) -> Result<Self, NameError> {
         let text = text.into();
-        let refuse = |rule| NameError {
-            kind: "queue name",
-            text: text.clone(),
-            rule,
-        };
+        let refuse = |rule| NameError { kind: "queue name", text: text.clone(), rule };
         if !is_dns_label(&text, 40) {
-            return Err(refuse(
-                "use 1 to 40 of a-z, 0-9 and -, with no - at either end",
-            ));
+            return Err(refuse("use 1 to 40 of a-z, 0-9 and -, with no - at either end"));
         }
         if RESERVED_QUEUE_NAMES.contains(&text.as_str()) {
             return Err(refuse(
@@ -98,19 +91,13 @@ impl Prefix {
     /// begins with `amq.`, which the broker keeps for itself.
     pub fn new(text: impl Into<String>) -> Result<Self, NameError> {
         let text = text.into();
-        let refuse = |rule| NameError {
-            kind: "name prefix",
-            text: text.clone(),
-            rule,
-        };
+        let refuse = |rule| NameError { kind: "name prefix", text: text.clone(), rule };
         let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
         if text.is_empty() || text.len() > 150 || !text.bytes().all(allowed) {
             return Err(refuse("use 1 to 150 of A-Z, a-z, 0-9, '.', '_' and '-'"));
         }
         if text.starts_with("amq.") {
-            return Err(refuse(
-                "the broker keeps names that begin with amq. for itself",
-            ));
+            return Err(refuse("the broker keeps names that begin with amq. for itself"));
         }
         Ok(Self(text))
     }
@@ -170,19 +157,11 @@ impl PipelineId {
         let (namespace, name) = (namespace.into(), name.into());
         if !is_dns_label(&namespace, 63) {
             let rule = "use 1 to 63 of a-z, 0-9 and -, with no - at either end";
-            return Err(NameError {
-                kind: "namespace",
-                text: namespace,
-                rule,
-            });
+            return Err(NameError { kind: "namespace", text: namespace, rule });
         }
         if !is_dns_label(&name, 63) || !name.starts_with(|c: char| c.is_ascii_lowercase()) {
             let rule = "use 1 to 63 of a-z, 0-9 and -, beginning with a letter, no - at the end";
-            return Err(NameError {
-                kind: "pipeline name",
-                text: name,
-                rule,
-            });
+            return Err(NameError { kind: "pipeline name", text: name, rule });
         }
         Ok(Self { namespace, name })
     }
@@ -225,10 +204,8 @@ impl UserScope {
     /// The first 8 hex digits of the SHA-256 of `<cluster>/<namespace>/<name>/<vhost>`.
     pub fn new(cluster: &str, pipeline: &PipelineId, vhost: &str) -> Self {
         let digest = Sha256::digest(format!("{cluster}/{pipeline}/{vhost}"));
-        let first = digest
-            .iter()
-            .take(4)
-            .fold(0_u32, |number, byte| number << 8 | u32::from(*byte));
+        let first =
+            digest.iter().take(4).fold(0_u32, |number, byte| number << 8 | u32::from(*byte));
         Self(format!("{first:08x}"))
     }
 }
@@ -354,31 +331,16 @@ mod tests {
 
     #[test]
     fn names_of_a_queue_follow_the_layout() {
-        let prefix = PipelineId::new("shop", "orders")
-            .unwrap()
-            .default_prefix()
-            .unwrap();
+        let prefix = PipelineId::new("shop", "orders").unwrap().default_prefix().unwrap();
         assert_eq!(prefix.main(&queue()), "shop.orders.email");
-        assert_eq!(
-            prefix.tier(&queue(), Duration::from_secs(5)),
-            "shop.orders.email.retry.5000"
-        );
+        assert_eq!(prefix.tier(&queue(), Duration::from_secs(5)), "shop.orders.email.retry.5000");
         assert_eq!(prefix.dead(&queue()), "shop.orders.email.dead");
         assert_eq!(queue().retry_key(Duration::from_millis(1)), "email.retry.1");
     }
 
     #[test]
     fn reserved_and_malformed_queue_names_are_refused() {
-        for name in [
-            "",
-            "Internal",
-            "internal",
-            "dead",
-            "-a",
-            "a-",
-            "a.b",
-            &"x".repeat(41),
-        ] {
+        for name in ["", "Internal", "internal", "dead", "-a", "a-", "a.b", &"x".repeat(41)] {
             assert!(QueueName::new(name).is_err(), "{name:?}");
         }
         assert!(QueueName::new("0-9").is_ok());
@@ -387,12 +349,7 @@ mod tests {
     #[test]
     fn a_prefix_of_the_brokers_own_is_refused() {
         assert!(Prefix::new("amq.orders").is_err());
-        assert!(
-            PipelineId::new("amq", "orders")
-                .unwrap()
-                .default_prefix()
-                .is_err()
-        );
+        assert!(PipelineId::new("amq", "orders").unwrap().default_prefix().is_err());
         assert!(Prefix::new("amqp.orders").is_ok());
     }
 
@@ -415,18 +372,8 @@ mod tests {
 
     #[test]
     fn a_pipeline_is_written_as_namespace_slash_name() {
-        assert_eq!(
-            "shop/orders".parse::<PipelineId>().unwrap().to_string(),
-            "shop/orders"
-        );
-        for text in [
-            "orders",
-            "shop/",
-            "/orders",
-            "shop/1st",
-            "Shop/orders",
-            "a/b/c",
-        ] {
+        assert_eq!("shop/orders".parse::<PipelineId>().unwrap().to_string(), "shop/orders");
+        for text in ["orders", "shop/", "/orders", "shop/1st", "Shop/orders", "a/b/c"] {
             assert!(text.parse::<PipelineId>().is_err(), "{text:?}");
         }
     }

@@ -152,11 +152,7 @@ impl From<Outcome> for Report {
             Outcome::Dead { .. } | Outcome::Defer { .. } => Health::Neutral,
             Outcome::Pause { after, .. } => Health::Paused(*after),
         };
-        Self {
-            outcome,
-            status: None,
-            health,
-        }
+        Self { outcome, status: None, health }
     }
 }
 

@@ -66,11 +66,7 @@ impl FromStr for Owner {
         let mut parts = text.splitn(4, '/');
         let mut part = || parts.next().unwrap_or_default().to_owned();
         let (cluster, namespace, name, uid) = (part(), part(), part(), part());
-        Ok(Self {
-            cluster,
-            pipeline: PipelineId::new(namespace, name)?,
-            uid,
-        })
+        Ok(Self { cluster, pipeline: PipelineId::new(namespace, name)?, uid })
     }
 }
 
@@ -90,10 +86,7 @@ mod tests {
     #[test]
     fn another_cluster_pipeline_or_scribble_does_not_pass_as_ours() {
         let judge = |marker: &str| ours().relation(Some(marker));
-        assert!(matches!(
-            judge("c2/shop/orders/u1"),
-            Relation::OtherCluster(_)
-        ));
+        assert!(matches!(judge("c2/shop/orders/u1"), Relation::OtherCluster(_)));
         assert!(matches!(judge("c1/shop/orders2/u1"), Relation::Other(_)));
         assert!(matches!(judge("scribble"), Relation::Other(_)));
         assert_eq!(ours().relation(None), Relation::Unmarked);

@@ -102,20 +102,13 @@ impl Backoff {
         match self {
             Backoff::Fixed { initial } => *initial,
             Backoff::Linear { initial, max } => initial.saturating_mul(n).min(*max),
-            Backoff::Exponential {
-                initial,
-                max,
-                factor,
-            } => {
+            Backoff::Exponential { initial, max, factor } => {
                 let factor = factor.checked_pow(n - 1).unwrap_or(u32::MAX);
                 initial.saturating_mul(factor).min(*max)
             }
             Backoff::Custom { delays } => {
                 let index = usize::try_from(n - 1).unwrap_or(usize::MAX);
-                delays
-                    .get(index)
-                    .or(delays.last())
-                    .map_or(Duration::ZERO, |delay| delay.0)
+                delays.get(index).or(delays.last()).map_or(Duration::ZERO, |delay| delay.0)
             }
         }
     }
@@ -132,11 +125,7 @@ impl Backoff {
     fn check(&self) -> Result<(), PolicyError> {
         let in_bounds = |delay: Duration| {
             let whole = delay >= Duration::from_millis(1) && delay <= MAX_DELAY;
-            if whole {
-                Ok(())
-            } else {
-                Err(PolicyError::Delay(delay))
-            }
+            if whole { Ok(()) } else { Err(PolicyError::Delay(delay)) }
         };
         match self {
             Backoff::Fixed { initial } => in_bounds(*initial),
@@ -176,11 +165,7 @@ impl RetryPolicy {
         }
         backoff.check()?;
         let tiers = tiers(attempts, &backoff);
-        Ok(Self {
-            attempts,
-            backoff,
-            tiers,
-        })
+        Ok(Self { attempts, backoff, tiers })
     }
 
     /// How often the handler runs in all.
@@ -226,10 +211,7 @@ impl TryFrom<PolicyFields> for RetryPolicy {
 
 impl From<RetryPolicy> for PolicyFields {
     fn from(policy: RetryPolicy) -> Self {
-        Self {
-            attempts: policy.attempts,
-            backoff: policy.backoff,
-        }
+        Self { attempts: policy.attempts, backoff: policy.backoff }
     }
 }
 

@@ -76,10 +76,7 @@ const POISON_LIMIT: u32 = 10;
 impl ArrivalLimits {
     /// The limits that follow from `limits.deliveryLimit` and `limits.maxMessageBytes`.
     pub fn new(delivery_limit: u32, max_message_bytes: usize) -> Self {
-        Self {
-            poison: delivery_limit.min(POISON_LIMIT),
-            max_message_bytes,
-        }
+        Self { poison: delivery_limit.min(POISON_LIMIT), max_message_bytes }
     }
 }
 
@@ -102,16 +99,10 @@ pub fn on_arrival(
         let detail = format!("the body has {size} bytes, limits.maxMessageBytes is {most}");
         return Some(dead(DeadReason::TooLarge, ErrorClass::Other, detail));
     }
-    let early = headers
-        .moment(headers::NOT_BEFORE)
-        .filter(|moment| *moment > now)?;
+    let early = headers.moment(headers::NOT_BEFORE).filter(|moment| *moment > now)?;
     let rest = Duration::try_from(early.duration_since(now)).unwrap_or_default();
     let attempt = headers.attempt();
-    Some(Settlement::Retry {
-        tier: policy.tier(rest),
-        attempt,
-        failure: None,
-    })
+    Some(Settlement::Retry { tier: policy.tier(rest), attempt, failure: None })
 }
 
 /// Decides about a delivery by what its handler reported.
@@ -119,11 +110,8 @@ pub fn on_arrival(
 /// `gate` is the breaker's state after it has heard of this report: a retry at or after the
 /// opening uses no attempt, whatever its class.
 pub fn on_report(report: &Report, attempt: u32, policy: &RetryPolicy, gate: Gate) -> Settlement {
-    let same_attempt = |after: Duration, failure| Settlement::Retry {
-        tier: policy.tier(after),
-        attempt,
-        failure,
-    };
+    let same_attempt =
+        |after: Duration, failure| Settlement::Retry { tier: policy.tier(after), attempt, failure };
     match &report.outcome {
         Outcome::Done => Settlement::Ack,
         Outcome::Dead { reason, detail } => Settlement::Dead {
@@ -137,53 +125,27 @@ pub fn on_report(report: &Report, attempt: u32, policy: &RetryPolicy, gate: Gate
         Outcome::Defer { after } => same_attempt(*after, None),
         Outcome::Pause { after, detail } => {
             let class = ErrorClass::Other;
-            let failure = Failure {
-                class,
-                detail: detail.clone(),
-                status: report.status,
-            };
+            let failure = Failure { class, detail: detail.clone(), status: report.status };
             same_attempt(*after, Some(failure))
         }
-        Outcome::Retry {
-            class,
-            after,
-            detail,
-        } => {
-            let failure = Failure {
-                class: *class,
-                detail: detail.clone(),
-                status: report.status,
-            };
+        Outcome::Retry { class, after, detail } => {
+            let failure = Failure { class: *class, detail: detail.clone(), status: report.status };
             let tier = policy.tier_after(attempt, *after);
             match gate {
-                Gate::Shut => Settlement::Retry {
-                    tier,
-                    attempt,
-                    failure: Some(failure),
-                },
-                Gate::Open if attempt >= policy.attempts() => Settlement::Dead {
-                    reason: DeadReason::AttemptsExhausted,
-                    failure,
-                },
-                Gate::Open => Settlement::Retry {
-                    tier,
-                    attempt: attempt + 1,
-                    failure: Some(failure),
-                },
+                Gate::Shut => Settlement::Retry { tier, attempt, failure: Some(failure) },
+                Gate::Open if attempt >= policy.attempts() => {
+                    Settlement::Dead { reason: DeadReason::AttemptsExhausted, failure }
+                }
+                Gate::Open => {
+                    Settlement::Retry { tier, attempt: attempt + 1, failure: Some(failure) }
+                }
             }
         }
     }
 }
 
 fn dead(reason: DeadReason, class: ErrorClass, detail: String) -> Settlement {
-    Settlement::Dead {
-        reason,
-        failure: Failure {
-            class,
-            detail,
-            status: None,
-        },
-    }
+    Settlement::Dead { reason, failure: Failure { class, detail, status: None } }
 }
 
 fn class_of(reason: DeadReason, status: Option<u16>) -> ErrorClass {

@@ -147,11 +147,7 @@ impl ExchangeKind {
 impl Argument {
     /// The text in it.
     pub fn as_text(&self) -> Option<&str> {
-        if let Argument::Text(text) = self {
-            Some(text)
-        } else {
-            None
-        }
+        if let Argument::Text(text) = self { Some(text) } else { None }
     }
 }
 
@@ -186,11 +182,7 @@ impl fmt::Display for Argument {
 
 impl fmt::Display for Binding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} -[{}]-> {}",
-            self.source, self.routing_key, self.queue
-        )
+        write!(f, "{} -[{}]-> {}", self.source, self.routing_key, self.queue)
     }
 }
 

@@ -72,17 +72,11 @@ async fn metrics(State(admin): State<Admin>) -> Response {
 async fn livez(State(admin): State<Admin>) -> (StatusCode, Json<Alive>) {
     match admin.liveness.check(Instant::now()) {
         Ok(()) => {
-            let alive = Alive {
-                alive: true,
-                detail: None,
-            };
+            let alive = Alive { alive: true, detail: None };
             (StatusCode::OK, Json(alive))
         }
         Err(detail) => {
-            let dead = Alive {
-                alive: false,
-                detail: Some(detail),
-            };
+            let dead = Alive { alive: false, detail: Some(detail) };
             (StatusCode::SERVICE_UNAVAILABLE, Json(dead))
         }
     }
@@ -90,11 +84,7 @@ async fn livez(State(admin): State<Admin>) -> (StatusCode, Json<Alive>) {
 
 async fn readyz(State(admin): State<Admin>) -> (StatusCode, Json<Readiness>) {
     let readiness = admin.readiness.borrow().clone();
-    let status = if readiness.ready {
-        StatusCode::OK
-    } else {
-        StatusCode::SERVICE_UNAVAILABLE
-    };
+    let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(readiness))
 }
 

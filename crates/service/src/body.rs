@@ -38,11 +38,7 @@ async fn within(State(limit): State<Duration>, request: Request, next: Next) -> 
     }
     let passed = Arc::new(AtomicBool::new(false));
     let request = request.map(|inner| {
-        Body::new(Timed {
-            inner,
-            deadline: Box::pin(sleep(limit)),
-            passed: Arc::clone(&passed),
-        })
+        Body::new(Timed { inner, deadline: Box::pin(sleep(limit)), passed: Arc::clone(&passed) })
     });
     let response = next.run(request).await;
     if passed.load(Ordering::Relaxed) && !response.status().is_success() {

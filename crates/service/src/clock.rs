@@ -6,10 +6,7 @@
 use jiff::Timestamp;
 
 /// The present moment.
-#[allow(
-    clippy::disallowed_methods,
-    reason = "this is the one place that the rule points to"
-)]
+#[allow(clippy::disallowed_methods, reason = "this is the one place that the rule points to")]
 pub fn now() -> Timestamp {
     Timestamp::now()
 }

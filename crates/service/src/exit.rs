@@ -47,10 +47,7 @@ impl Exit {
 
     /// This exit, together with the error that led to it.
     pub fn because(self, error: impl Into<Box<dyn Error + Send + Sync>>) -> Failure {
-        Failure {
-            exit: self,
-            source: error.into(),
-        }
+        Failure { exit: self, source: error.into() }
     }
 }
 
@@ -126,11 +123,7 @@ where
     A::try_parse_from(arguments).map_err(|error| {
         // A closed standard output or error leaves nobody to tell; the exit code still says it.
         let _ = error.print();
-        if error.use_stderr() {
-            Exit::Usage
-        } else {
-            Exit::Done
-        }
+        if error.use_stderr() { Exit::Usage } else { Exit::Done }
     })
 }
 
@@ -196,11 +189,7 @@ mod tests {
     #[test]
     fn asking_for_help_or_the_version_is_no_error() {
         for asked in ["--help", "--version"] {
-            assert_eq!(
-                parse_from::<Args, _, _>(["x", asked]).unwrap_err(),
-                Exit::Done,
-                "{asked}"
-            );
+            assert_eq!(parse_from::<Args, _, _>(["x", asked]).unwrap_err(), Exit::Done, "{asked}");
         }
     }
 

@@ -70,13 +70,7 @@ impl Readiness {
     }
 
     fn new(ready: bool, state: Cow<'static, str>) -> Self {
-        Self {
-            ready,
-            state,
-            reason: None,
-            last_status: None,
-            detail: None,
-        }
+        Self { ready, state, reason: None, last_status: None, detail: None }
     }
 }
 
@@ -100,11 +94,7 @@ impl Liveness {
         let (beat, heartbeat) = watch::channel(Instant::now());
         let (report, fatal) = watch::channel(None);
         tokio::spawn(keep_beating(beat));
-        let liveness = Self {
-            heartbeat,
-            fatal,
-            stale_after,
-        };
+        let liveness = Self { heartbeat, fatal, stale_after };
         (liveness, Fatal(report))
     }
 
@@ -119,10 +109,7 @@ impl Liveness {
         }
         let age = now.saturating_duration_since(*self.heartbeat.borrow());
         if age > self.stale_after {
-            return Err(format!(
-                "tasks have not had their turn for {} s",
-                age.as_secs()
-            ));
+            return Err(format!("tasks have not had their turn for {} s", age.as_secs()));
         }
         Ok(())
     }
@@ -176,9 +163,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_process_whose_tasks_run_stays_alive() {
         let (liveness, _fatal) = Liveness::start(STALE_AFTER);
-        tokio::time::timeout(10 * STALE_AFTER, std::future::pending::<()>())
-            .await
-            .unwrap_err();
+        tokio::time::timeout(10 * STALE_AFTER, std::future::pending::<()>()).await.unwrap_err();
         assert_eq!(liveness.check(Instant::now()), Ok(()));
     }
 
@@ -197,12 +182,7 @@ mod tests {
     async fn the_first_fatal_report_is_the_one_that_is_told() {
         let (liveness, fatal) = Liveness::start(STALE_AFTER);
         fatal.report("the session loop ended");
-        fatal
-            .clone()
-            .report("the settle task has nobody to talk to");
-        assert_eq!(
-            liveness.check(Instant::now()),
-            Err("the session loop ended".to_owned())
-        );
+        fatal.clone().report("the settle task has nobody to talk to");
+        assert_eq!(liveness.check(Instant::now()), Err("the session loop ended".to_owned()));
     }
 }

@@ -17,6 +17,11 @@ use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 /// What passes when nothing else is asked for.
 const DEFAULT_FILTER: &str = "info";
 
+/// Where the AMQP library logs returned messages, body included.
+///
+/// Payloads are other people's data: they reach the log only when this target is named.
+const PAYLOADS: &str = "lapin::returned_messages";
+
 /// The part of a command line that is about the log; flatten it into the program's own.
 #[derive(Clone, Debug, clap::Args)]
 pub struct LogArgs {
@@ -77,9 +82,7 @@ impl FromStr for Filter {
             text => text,
         };
         if let Some(word) = misspelt_level(&text) {
-            return Err(FilterError::NotALevel {
-                word: word.to_owned(),
-            });
+            return Err(FilterError::NotALevel { word: word.to_owned() });
         }
         EnvFilter::builder().parse(&text)?;
         Ok(Self(text))
@@ -88,7 +91,10 @@ impl FromStr for Filter {
 
 impl Filter {
     fn to_env_filter(&self) -> EnvFilter {
-        EnvFilter::new(&self.0)
+        if self.0.contains(PAYLOADS) {
+            return EnvFilter::new(&self.0);
+        }
+        EnvFilter::new(format!("{},{PAYLOADS}=off", self.0))
     }
 }
 
@@ -131,15 +137,10 @@ fn text<W>(filter: &Filter, terminal: bool, to: W) -> Dispatch
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    let lines = SubscriberBuilder::default()
-        .with_env_filter(filter.to_env_filter())
-        .with_writer(to);
+    let lines =
+        SubscriberBuilder::default().with_env_filter(filter.to_env_filter()).with_writer(to);
     // Colours are the library's choice, which honours NO_COLOR, but never in a file.
-    if terminal {
-        lines.into()
-    } else {
-        lines.with_ansi(false).into()
-    }
+    if terminal { lines.into() } else { lines.with_ansi(false).into() }
 }
 
 /// The first directive that is a lone word without being a level.
@@ -204,6 +205,15 @@ mod tests {
     }
 
     #[test]
+    fn payloads_are_logged_only_when_asked_for_by_name() {
+        let passes = |asked: &str| Filter(asked.to_owned()).to_env_filter().to_string();
+        assert!(passes("trace").contains("lapin::returned_messages=off"));
+        let by_name = passes("info,lapin::returned_messages=warn");
+        assert!(by_name.contains("lapin::returned_messages=warn"), "{by_name}");
+        assert!(!by_name.contains("=off"), "{by_name}");
+    }
+
+    #[test]
     fn spaces_between_directives_do_no_harm() {
         let spaced = filter(&["--log", " info, lapin=off "]);
         assert_eq!(spaced, Ok(Filter("info,lapin=off".to_owned())));
@@ -226,14 +236,8 @@ mod tests {
     fn a_terminal_gets_text_and_a_pipe_json_unless_one_is_asked_for() {
         assert_eq!(LogFormat::choose(None, true), LogFormat::Text);
         assert_eq!(LogFormat::choose(None, false), LogFormat::Json);
-        assert_eq!(
-            LogFormat::choose(Some(LogFormat::Text), false),
-            LogFormat::Text
-        );
-        assert_eq!(
-            LogFormat::choose(Some(LogFormat::Json), true),
-            LogFormat::Json
-        );
+        assert_eq!(LogFormat::choose(Some(LogFormat::Text), false), LogFormat::Text);
+        assert_eq!(LogFormat::choose(Some(LogFormat::Json), true), LogFormat::Json);
     }
 
     fn file_writer(file: Arc<Mutex<Vec<u8>>>) -> impl Fn() -> Shared + Send + Sync {
@@ -270,9 +274,6 @@ mod tests {
     fn a_text_line_in_a_file_has_no_colours() {
         let line = written(|file| text(&Filter("info".to_owned()), false, file_writer(file)));
         assert!(line.contains("connection lost attempt=2"), "{line}");
-        assert!(
-            !line.contains('\u{1b}') && line.lines().count() == 1,
-            "{line}"
-        );
+        assert!(!line.contains('\u{1b}') && line.lines().count() == 1, "{line}");
     }
 }

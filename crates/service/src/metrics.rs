@@ -109,16 +109,9 @@ impl Metrics {
     pub fn new(common: &[(&str, &str)]) -> Result<Self, MetricsError> {
         let registry = Registry::new();
         #[cfg(target_os = "linux")]
-        registry
-            .register(Box::new(ProcessCollector::for_self()))
-            .map_err(refused("process"))?;
-        let pairs = common
-            .iter()
-            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
-        Ok(Self {
-            registry,
-            common: pairs.collect(),
-        })
+        registry.register(Box::new(ProcessCollector::for_self())).map_err(refused("process"))?;
+        let pairs = common.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
+        Ok(Self { registry, common: pairs.collect() })
     }
 
     /// A counter without labels.
@@ -173,10 +166,7 @@ impl Metrics {
         for value in set.values {
             vector.with_label_values(&[(set.name)(*value)]);
         }
-        Ok(ClosedCounters {
-            vector: self.add(name, vector)?,
-            name: set.name,
-        })
+        Ok(ClosedCounters { vector: self.add(name, vector)?, name: set.name })
     }
 
     /// Gauges over a closed set.
@@ -195,10 +185,7 @@ impl Metrics {
         for value in set.values {
             vector.with_label_values(&[(set.name)(*value)]);
         }
-        Ok(ClosedGauges {
-            vector: self.add(name, vector)?,
-            name: set.name,
-        })
+        Ok(ClosedGauges { vector: self.add(name, vector)?, name: set.name })
     }
 
     /// Counters over an open set.
@@ -255,9 +242,7 @@ impl Metrics {
     ///
     /// [`MetricsError::Encode`].
     pub fn encode(&self) -> Result<String, MetricsError> {
-        TextEncoder::new()
-            .encode_to_string(&self.registry.gather())
-            .map_err(MetricsError::Encode)
+        TextEncoder::new().encode_to_string(&self.registry.gather()).map_err(MetricsError::Encode)
     }
 
     fn options(&self, name: &str, help: &str) -> Opts {
@@ -269,9 +254,7 @@ impl Metrics {
         name: &str,
         collector: C,
     ) -> Result<C, MetricsError> {
-        self.registry
-            .register(Box::new(collector.clone()))
-            .map_err(refused(name))?;
+        self.registry.register(Box::new(collector.clone())).map_err(refused(name))?;
         Ok(collector)
     }
 }
@@ -284,9 +267,7 @@ impl<L> ClosedCounters<L> {
 
     /// Counts `amount`.
     pub fn add(&self, value: L, amount: u64) {
-        self.vector
-            .with_label_values(&[(self.name)(value)])
-            .inc_by(amount);
+        self.vector.with_label_values(&[(self.name)(value)]).inc_by(amount);
     }
 
     /// What was counted so far.
@@ -304,9 +285,7 @@ impl<L> fmt::Debug for ClosedCounters<L> {
 impl<L> ClosedGauges<L> {
     /// Sets the gauge of `value` to `number`.
     pub fn set(&self, value: L, number: f64) {
-        self.vector
-            .with_label_values(&[(self.name)(value)])
-            .set(number);
+        self.vector.with_label_values(&[(self.name)(value)]).set(number);
     }
 }
 

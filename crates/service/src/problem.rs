@@ -119,28 +119,17 @@ impl IntoResponse for Problem {
 /// layers with an error status and a plain or no body. An error with a body of another type, such
 /// as that of `/readyz`, stays as it is.
 pub fn everywhere(router: Router) -> Router {
-    router
-        .layer(CatchPanicLayer::custom(panicked))
-        .layer(map_response(reworded))
+    router.layer(CatchPanicLayer::custom(panicked)).layer(map_response(reworded))
 }
 
 /// The client learns nothing of the panic but that there was one; the log has the rest.
-#[allow(
-    clippy::needless_pass_by_value,
-    reason = "the signature that CatchPanicLayer calls"
-)]
+#[allow(clippy::needless_pass_by_value, reason = "the signature that CatchPanicLayer calls")]
 fn panicked(panic: Box<dyn Any + Send>) -> Response {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
-    error!(
-        panic = text.unwrap_or("no text"),
-        "a request handler panicked"
-    );
-    Problem::new(
-        StatusCode::INTERNAL_SERVER_ERROR,
-        "a fault of this server; its log tells more",
-    )
-    .into_response()
+    error!(panic = text.unwrap_or("no text"), "a request handler panicked");
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "a fault of this server; its log tells more")
+        .into_response()
 }
 
 async fn reworded(response: Response) -> Response {
@@ -187,10 +176,7 @@ async fn detail(status: StatusCode, body: Body) -> Cow<'static, str> {
     })
 }
 
-#[allow(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "the signature that serde calls"
-)]
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
 fn as_number<S: serde::Serializer>(status: &StatusCode, to: S) -> Result<S::Ok, S::Error> {
     to.serialize_u16(status.as_u16())
 }

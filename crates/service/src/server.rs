@@ -104,11 +104,7 @@ pub async fn bind(address: SocketAddr, setting: &'static str) -> Result<TcpListe
     }
     bound.map_err(|source| match source.kind() {
         ErrorKind::AddrInUse => BindError::Taken { address, setting },
-        _ => BindError::Other {
-            address,
-            setting,
-            source,
-        },
+        _ => BindError::Other { address, setting, source },
     })
 }
 
@@ -137,10 +133,7 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: 
 async fn drain(mut connections: JoinSet<()>, limit: Duration) {
     let finished = async { while connections.join_next().await.is_some() {} };
     if timeout(limit, finished).await.is_err() {
-        warn!(
-            connections = connections.len(),
-            "cutting off requests that did not finish in time"
-        );
+        warn!(connections = connections.len(), "cutting off requests that did not finish in time");
         connections.shutdown().await;
     }
 }

@@ -1,3 +1,5 @@
+//! Carrying out: what is tried after a failure, and what is not.
+
 use warren_broker::management::{ApiError, ApiErrorKind};
 use warren_core::{
     names::Prefix,

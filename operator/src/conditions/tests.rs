@@ -1,3 +1,5 @@
+//! Conditions: tables of what is known and what is then said.
+
 use std::time::Duration;
 
 use jiff::Timestamp;

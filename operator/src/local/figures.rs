@@ -11,8 +11,8 @@ pub(super) struct Figures {
     pub(super) settled: Settled,
     /// Handlers that run.
     pub(super) in_flight: u64,
-    /// Whether the broker sends it messages.
-    pub(super) consuming: bool,
+    /// Whether it takes messages, or rightly does not while its handler's endpoint is sick.
+    pub(super) ready: bool,
 }
 
 /// What became of the messages of workers.
@@ -69,7 +69,9 @@ impl Figures {
                     figures.settled.retried = whole(value);
                 }
                 "warren_worker_in_flight" => figures.in_flight = whole(value),
-                "warren_worker_consumer_registered" => figures.consuming = whole(value) > 0,
+                "warren_worker_consumer_registered" | "warren_worker_breaker_open" => {
+                    figures.ready |= whole(value) > 0;
+                }
                 _ => {}
             }
         }
@@ -107,8 +109,18 @@ warren_worker_consumer_registered{pipeline="orders",queue="email"} 1
     #[test]
     fn the_figures_of_a_worker_are_read() {
         let figures =
-            Figures { settled: Settled { acked: 120, retried: 7 }, in_flight: 4, consuming: true };
+            Figures { settled: Settled { acked: 120, retried: 7 }, in_flight: 4, ready: true };
         assert_eq!(Figures::read(TEXT), figures);
+    }
+
+    #[test]
+    fn a_worker_that_waits_for_a_sick_endpoint_is_ready_and_one_without_a_consumer_is_not() {
+        let consumer = "warren_worker_consumer_registered{queue=\"email\"} 0\n";
+        assert!(!Figures::read(consumer).ready);
+        let open = "warren_worker_breaker_open{queue=\"email\"} 1\n";
+        for text in [format!("{consumer}{open}"), format!("{open}{consumer}")] {
+            assert!(Figures::read(&text).ready);
+        }
     }
 
     #[test]

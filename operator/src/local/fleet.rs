@@ -110,7 +110,7 @@ impl Fleet {
                 continue;
             }
             current += 1;
-            ready += u64::from(shown.figures.consuming);
+            ready += u64::from(shown.figures.ready);
             if shown.crashes >= CRASH_LOOP {
                 state.crashing = Some(format!(
                     "{} crashed {} times, last with {}: see {}",
@@ -172,7 +172,58 @@ fn victims(started: Vec<Candidate>, excess: u32) -> Vec<u32> {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::RefCell;
+
     use super::*;
+    use crate::local::member::tests::{OBEDIENT, Stage, wait_until};
+
+    fn fleet(stage: &Stage, script: &str) -> Fleet {
+        let id = PipelineId::new("shop", "orders").unwrap();
+        let queue = QueueName::new("email").unwrap();
+        Fleet::new(id, queue, stage.template(script), stage.surroundings.clone())
+    }
+
+    async fn wait_until_processes(fleet: &mut Fleet, count: usize) {
+        let fleet = RefCell::new(fleet);
+        wait_until("processes", || {
+            fleet.borrow_mut().sweep();
+            fleet.borrow().processes() == count
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn a_worker_that_goes_frees_its_name_when_it_is_gone_and_not_before() {
+        let mut stage = Stage::new();
+        let mut fleet = fleet(&stage, OBEDIENT);
+        fleet.set(Replicas::new(2));
+        stage.wait_for_line("started orders-email-1").await;
+        fleet.set(Replicas::ONE);
+        assert_eq!((fleet.state().current, fleet.state().draining), (Replicas::ONE, 1));
+        fleet.set(Replicas::new(2));
+        stage.wait_for_line("started orders-email-2").await;
+        wait_until_processes(&mut fleet, 2).await;
+        fleet.set(Replicas::new(3));
+        stage.wait_for_line("started orders-email-1").await;
+        fleet.set(Replicas::ZERO);
+        wait_until_processes(&mut fleet, 0).await;
+        assert_eq!(fleet.state(), FleetState::default());
+    }
+
+    #[tokio::test]
+    async fn a_worker_that_crashes_again_and_again_is_trouble() {
+        let mut stage = Stage::new();
+        let mut fleet = fleet(&stage, "exit 78");
+        fleet.set(Replicas::ONE);
+        stage.wait_for_line("starts again in 2s").await;
+        assert_eq!(fleet.state().crashing, None);
+        stage.wait_for_line("starts again in 4s").await;
+        let trouble = fleet.state().crashing.unwrap();
+        let expected = "orders-email-0 crashed 3 times, last with exit code 78: see /";
+        assert!(trouble.starts_with(expected), "{trouble}");
+        fleet.set(Replicas::ZERO);
+        wait_until_processes(&mut fleet, 0).await;
+    }
 
     fn worker(number: u32, in_flight: u64) -> Candidate {
         Candidate { number, runs: true, in_flight }

@@ -119,7 +119,7 @@ pub(super) mod tests {
     use super::*;
 
     /// A process that lives as long as its standard input is open.
-    pub(in crate::local) fn cat() -> (Child, Process) {
+    pub(crate) fn cat() -> (Child, Process) {
         let child = Command::new("cat")
             .arg("-u")
             .stdin(Stdio::piped())

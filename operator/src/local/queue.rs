@@ -99,8 +99,8 @@ impl QueueCrew {
         self.fleet.sweep();
         self.state = self.fleet.state();
         self.dead_letters = observation::waiting(polls, &self.dead, now);
-        let probed = probes.queues.get(&self.main);
-        self.observation = observe(probed, polls, &self.main, &self.state, now);
+        let answer = probes.queues.get(&self.main);
+        self.observation = observe(answer, polls, &self.main, &self.state, now);
     }
 
     /// Starts the proof of an empty queue again.

@@ -124,7 +124,7 @@ mod tests {
         let text = written(&[(&["a"], &["t1", "t2"]), (&["b"], &["t1", "t2"])]);
         // Cursor up by the two lines of the table, not by the one above it.
         assert_eq!(text.matches("\u{1b}[2A").count(), 1);
-        assert_eq!(text.matches("A").count(), 1);
+        assert_eq!(text.matches('A').count(), 1);
     }
 
     #[test]

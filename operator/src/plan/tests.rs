@@ -1,3 +1,5 @@
+//! Plans: rights, places, old brokers, and strangers that look like us.
+
 use warren_broker::login::{Login, Secret};
 use warren_core::topology::{BrokerFacts, FoundQueue};
 

@@ -34,9 +34,8 @@ impl Pipeline {
 ///
 /// The address of the management API is not among them: no worker or producer may use it.
 pub fn files(login: &Login, account: Option<&Account>) -> SecretData {
-    let (user, password) = account.map_or((&login.username, &login.password), |account| {
-        (&account.user, &account.password)
-    });
+    let (user, password) = account
+        .map_or((&login.username, &login.password), |account| (&account.user, &account.password));
     let port = login.port.to_string();
     let mut texts = vec![
         (file::HOST, login.host.as_str()),
@@ -50,22 +49,14 @@ pub fn files(login: &Login, account: Option<&Account>) -> SecretData {
         Tls::Verify(verify) => {
             texts.push((file::TLS_MODE, "Verify"));
             texts.extend(verify.ca.as_deref().map(|ca| (file::CA, ca)));
-            texts.extend(
-                verify
-                    .server_name
-                    .as_deref()
-                    .map(|name| (file::SERVER_NAME, name)),
-            );
+            texts.extend(verify.server_name.as_deref().map(|name| (file::SERVER_NAME, name)));
             if let Some(client) = &verify.client {
                 texts.push((file::CERTIFICATE, &client.certificate));
                 texts.push((file::KEY, client.key.reveal()));
             }
         }
     }
-    texts
-        .into_iter()
-        .map(|(name, text)| (name.to_owned(), text.as_bytes().to_vec()))
-        .collect()
+    texts.into_iter().map(|(name, text)| (name.to_owned(), text.as_bytes().to_vec())).collect()
 }
 
 #[cfg(test)]
@@ -85,9 +76,6 @@ mod tests {
         let read = Login::from_files(|file| Ok(files.get(file).cloned())).unwrap();
         assert_eq!(read.username, account.user);
         assert_eq!(read.password, account.password);
-        assert_eq!(
-            (read.port, read.vhost, read.tls),
-            (35_671, login.vhost, login.tls)
-        );
+        assert_eq!((read.port, read.vhost, read.tls), (35_671, login.vhost, login.tls));
     }
 }

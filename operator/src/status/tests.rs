@@ -1,3 +1,5 @@
+//! Statuses: what changes, what stays, and what is worth a write.
+
 use std::time::Duration;
 
 use warren_api::{Observed, QueueStatus, ScalingStatus};

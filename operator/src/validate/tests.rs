@@ -1,3 +1,5 @@
+//! Reading specs: what is filled in, what is refused, and where.
+
 use std::time::Duration;
 
 use warren_core::{
@@ -165,6 +167,18 @@ fn all_violations_are_told_and_each_once() {
         ],
         "{all:#?}"
     );
+}
+
+#[test]
+fn what_the_schema_has_refused_is_not_refused_again_in_other_words() {
+    for queue in [
+        "{name: Not A Name, handler: {log: {}}}",
+        "{name: email, handler: {log: {}}, breaker: {openFor: soon}}",
+        "{name: email, handler: {http: {url: 'http://h/', successCodes: [fine]}}}",
+    ] {
+        let all = refused(&with_spec("", queue));
+        assert_eq!(all.len(), 1, "{queue}: {all:#?}");
+    }
 }
 
 #[test]

@@ -61,7 +61,6 @@ async fn main() -> anyhow::Result<()> {
         }
         Mode::Idle { queue, prefetch } => {
             let _consumer = consume(&channel, queue, prefetch).await?;
-            writeln!(stdout(), "ready")?;
             std::io::copy(&mut stdin(), &mut sink())?;
         }
     }

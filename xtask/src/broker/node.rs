@@ -43,20 +43,10 @@ pub(super) fn start(
     let etc = files.configuration();
     paths::write_private(&etc.join("rabbitmq.conf"), &configuration(record))?;
     paths::write_private(&etc.join("enabled_plugins"), PLUGINS)?;
-    let open = || {
-        OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(files.log())
-    };
+    let open = || OpenOptions::new().create(true).append(true).open(files.log());
     let what = || format!("start RabbitMQ {}", record.release.name());
     let child = sandbox
-        .server(&Folders {
-            tree,
-            data: &files.data(),
-            logs: &files.logs(),
-            configuration: &etc,
-        })
+        .server(&Folders { tree, data: &files.data(), logs: &files.logs(), configuration: &etc })
         .envs(environment(record.release, &record.ports))
         .stdin(Stdio::null())
         .stdout(open().with_context(what)?)
@@ -90,9 +80,7 @@ pub(super) fn await_ready(
         }
     })?;
     let Some(version) = version else {
-        let trouble = last
-            .map(|trouble| format!("{trouble:#}"))
-            .unwrap_or_default();
+        let trouble = last.map(|trouble| format!("{trouble:#}")).unwrap_or_default();
         bail!(
             "RabbitMQ {name} runs, but does not answer after {START_LIMIT:?} ({trouble}). See {}; \
              `cargo xtask broker restart --version {name}` may help",
@@ -133,11 +121,7 @@ pub(super) fn kill(process: Process) -> anyhow::Result<()> {
     let inside = process.children();
     process.signal(Signal::KILL)?;
     for part in inside.into_iter().chain([process]) {
-        ensure!(
-            part.wait_gone(KILL_LIMIT),
-            "process {} was killed and still runs",
-            part.id
-        );
+        ensure!(part.wait_gone(KILL_LIMIT), "process {} was killed and still runs", part.id);
     }
     Ok(())
 }
@@ -164,20 +148,14 @@ fn environment(release: Release, ports: &Ports) -> Vec<(&'static str, String)> {
         ("RABBITMQ_CONF_ENV_FILE", text("/dev/null")),
         ("RABBITMQ_CONFIG_FILE", text("/etc/rabbitmq/rabbitmq.conf")),
         ("RABBITMQ_DIST_PORT", ports.distribution.to_string()),
-        (
-            "RABBITMQ_ENABLED_PLUGINS_FILE",
-            text("/etc/rabbitmq/enabled_plugins"),
-        ),
+        ("RABBITMQ_ENABLED_PLUGINS_FILE", text("/etc/rabbitmq/enabled_plugins")),
         ("RABBITMQ_LOG_BASE", text("/var/log/rabbitmq")),
         // To standard output, so that one file has all that was said.
         ("RABBITMQ_LOGS", text("-")),
         ("RABBITMQ_MNESIA_BASE", text("/var/lib/rabbitmq/mnesia")),
         ("RABBITMQ_NODE_IP_ADDRESS", text("127.0.0.1")),
         ("RABBITMQ_NODE_PORT", ports.amqp.to_string()),
-        (
-            "RABBITMQ_NODENAME",
-            format!("warren-{}@localhost", release.name().replace('.', "-")),
-        ),
+        ("RABBITMQ_NODENAME", format!("warren-{}@localhost", release.name().replace('.', "-"))),
         (
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS",
             text("-kernel inet_dist_use_interface {127,0,0,1}"),
@@ -187,12 +165,7 @@ fn environment(release: Release, ports: &Ports) -> Vec<(&'static str, String)> {
 
 /// The server's configuration file.
 fn configuration(record: &Record) -> String {
-    let Ports {
-        amqp,
-        management,
-        prometheus,
-        ..
-    } = record.ports;
+    let Ports { amqp, management, prometheus, .. } = record.ports;
     let password = record.password.reveal();
     format!(
         "listeners.tcp.default = 127.0.0.1:{amqp}\n\
@@ -232,14 +205,9 @@ mod tests {
         let environment = environment(Release::V3_10, &record().ports);
         for wanted in [
             ("ERL_EPMD_ADDRESS", "127.0.0.1"),
-            (
-                "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS",
-                "-kernel inet_dist_use_interface {127,0,0,1}",
-            ),
+            ("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", "-kernel inet_dist_use_interface {127,0,0,1}"),
         ] {
-            let found = environment
-                .iter()
-                .any(|(name, value)| (*name, value.as_str()) == wanted);
+            let found = environment.iter().any(|(name, value)| (*name, value.as_str()) == wanted);
             assert!(found, "{wanted:?}");
         }
     }

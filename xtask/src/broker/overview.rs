@@ -74,11 +74,8 @@ pub(super) fn table(views: &[View]) -> String {
 
 fn row([version, state, amqp, management, dir]: [&str; 5]) -> String {
     let mut line = String::new();
-    writeln!(
-        line,
-        "{version:<8} {state:<9} {amqp:<23} {management:<23} {dir}"
-    )
-    .expect("a String takes every write");
+    writeln!(line, "{version:<8} {state:<9} {amqp:<23} {management:<23} {dir}")
+        .expect("a String takes every write");
     line
 }
 
@@ -95,10 +92,7 @@ mod tests {
         let secret = password.reveal().to_owned();
         let release = Release::V4_3;
         let record = Record::new(release, Ports::preferred(release), password);
-        (
-            View::new(&record, &Files::new(Path::new("/s"), release), state),
-            secret,
-        )
+        (View::new(&record, &Files::new(Path::new("/s"), release), state), secret)
     }
 
     #[test]

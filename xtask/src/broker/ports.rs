@@ -66,13 +66,7 @@ mod tests {
     use super::*;
 
     fn all(ports: Ports) -> [u16; 5] {
-        [
-            ports.amqp,
-            ports.management,
-            ports.prometheus,
-            ports.distribution,
-            ports.mapper,
-        ]
+        [ports.amqp, ports.management, ports.prometheus, ports.distribution, ports.mapper]
     }
 
     #[test]
@@ -91,9 +85,7 @@ mod tests {
     #[test]
     fn a_taken_port_moves_on_without_two_uses_of_one_port() {
         let wanted = Ports::preferred(Release::V4_3);
-        let ports = wanted
-            .or_next_free(|port| port != wanted.amqp)
-            .expect("free ones");
+        let ports = wanted.or_next_free(|port| port != wanted.amqp).expect("free ones");
         assert_eq!(ports.amqp, wanted.amqp + 1);
         assert_eq!(all(ports).into_iter().collect::<BTreeSet<_>>().len(), 5);
     }

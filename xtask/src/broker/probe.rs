@@ -41,10 +41,7 @@ fn greet(port: u16) -> anyhow::Result<()> {
     stream.write_all(HEADER)?;
     let mut answer = [0; 11];
     stream.read_exact(&mut answer)?;
-    ensure!(
-        is_connection_start(&answer),
-        "it answers in another protocol"
-    );
+    ensure!(is_connection_start(&answer), "it answers in another protocol");
     Ok(())
 }
 

@@ -15,11 +15,7 @@ pub(super) type Program = (&'static str, &'static str);
 /// # Errors
 /// When some are missing: all of them are named, with the one command that gets them.
 pub(super) fn require(programs: &[Program]) -> anyhow::Result<()> {
-    let missing: Vec<_> = programs
-        .iter()
-        .copied()
-        .filter(|(name, _)| !exists(name))
-        .collect();
+    let missing: Vec<_> = programs.iter().copied().filter(|(name, _)| !exists(name)).collect();
     match advice(&missing) {
         None => Ok(()),
         Some(advice) => bail!(advice),
@@ -29,10 +25,7 @@ pub(super) fn require(programs: &[Program]) -> anyhow::Result<()> {
 fn exists(program: &str) -> bool {
     let mut command = Command::new(program);
     command.arg("--version").env("PATH", PATH);
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command.status().is_ok()
 }
 
@@ -56,11 +49,7 @@ mod tests {
 
     #[test]
     fn all_missing_programs_are_named_and_each_package_once() {
-        let missing = [
-            ("unshare", "util-linux"),
-            ("tar", "tar"),
-            ("setsid", "util-linux"),
-        ];
+        let missing = [("unshare", "util-linux"), ("tar", "tar"), ("setsid", "util-linux")];
         assert_eq!(
             advice(&missing).as_deref(),
             Some("missing: unshare, tar, setsid. Install with: apt-get install tar util-linux")

@@ -38,11 +38,7 @@ const LIMITS: [(&str, &str, &str); 3] = [
         "0",
         "sysctl -w kernel.unprivileged_userns_clone=1",
     ),
-    (
-        "/proc/sys/user/max_user_namespaces",
-        "0",
-        "sysctl -w user.max_user_namespaces=10000",
-    ),
+    ("/proc/sys/user/max_user_namespaces", "0", "sysctl -w user.max_user_namespaces=10000"),
 ];
 
 /// A way to get namespaces on this machine.
@@ -91,12 +87,7 @@ impl Sandbox {
     pub(super) fn server(self, folders: &Folders<'_>) -> Command {
         let mut command = self.unshare("setsid");
         command.args(["sh", "-euc", ENTER, "enter.sh"]);
-        command.args([
-            folders.tree,
-            folders.data,
-            folders.logs,
-            folders.configuration,
-        ]);
+        command.args([folders.tree, folders.data, folders.logs, folders.configuration]);
         command
     }
 
@@ -104,20 +95,14 @@ impl Sandbox {
     fn attempt(self) -> anyhow::Result<Option<String>> {
         let mut command = self.unshare("env");
         command.args(["mount", "-t", "tmpfs", "tmpfs", "/tmp"]);
-        let output = command
-            .stdin(Stdio::null())
-            .output()
-            .context("start unshare")?;
+        let output = command.stdin(Stdio::null()).output().context("start unshare")?;
         let refusal = String::from_utf8_lossy(&output.stderr).trim().to_owned();
         Ok((!output.status.success()).then_some(refusal))
     }
 
     fn unshare(self, starter: &str) -> Command {
         let mut command = Command::new(starter);
-        command
-            .env_clear()
-            .env("PATH", programs::PATH)
-            .arg("unshare");
+        command.env_clear().env("PATH", programs::PATH).arg("unshare");
         if self == Self::User {
             command.args(["--user", "--map-root-user"]);
         }
@@ -149,10 +134,7 @@ mod tests {
         let ubuntu = advice("Operation not permitted", |path| {
             path.contains("apparmor").then(|| "1\n".to_owned())
         });
-        assert!(
-            ubuntu.contains("apparmor_restrict_unprivileged_userns=0"),
-            "{ubuntu}"
-        );
+        assert!(ubuntu.contains("apparmor_restrict_unprivileged_userns=0"), "{ubuntu}");
         let off = advice("No space left on device", |path| {
             path.contains("max_user").then(|| "0\n".to_owned())
         });
@@ -162,9 +144,6 @@ mod tests {
     #[test]
     fn without_such_a_setting_a_container_is_suspected() {
         let text = advice("unshare failed", |_| Some("31337".to_owned()));
-        assert!(
-            text.contains("CAP_SYS_ADMIN") && text.contains("unshare failed"),
-            "{text}"
-        );
+        assert!(text.contains("CAP_SYS_ADMIN") && text.contains("unshare failed"), "{text}");
     }
 }

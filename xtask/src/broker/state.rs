@@ -35,13 +35,7 @@ pub(super) struct Record {
 impl Record {
     /// A broker that has not been started yet.
     pub(super) fn new(release: Release, ports: Ports, password: Password) -> Self {
-        Self {
-            release,
-            ports,
-            password,
-            process: None,
-            server: None,
-        }
+        Self { release, ports, password, process: None, server: None }
     }
 
     /// Its process, when that still runs.
@@ -140,15 +134,8 @@ impl Files {
     /// # Errors
     /// When one cannot be made.
     pub(super) fn create(&self) -> anyhow::Result<()> {
-        let folders = [
-            self.data(),
-            self.logs(),
-            self.configuration(),
-            self.broker_dir(),
-        ];
-        folders
-            .iter()
-            .try_for_each(|folder| paths::create_private(folder))
+        let folders = [self.data(), self.logs(), self.configuration(), self.broker_dir()];
+        folders.iter().try_for_each(|folder| paths::create_private(folder))
     }
 
     /// Removes everything of this broker, its data too.

@@ -31,34 +31,16 @@ const KEYRINGS: [&str; 2] = [
 ];
 
 /// RabbitMQ, and the essential packages that its scripts use; apt adds what they depend on.
-const PACKAGES: [&str; 8] = [
-    "rabbitmq-server",
-    "coreutils",
-    "dash",
-    "grep",
-    "hostname",
-    "mawk",
-    "sed",
-    "util-linux",
-];
+const PACKAGES: [&str; 8] =
+    ["rabbitmq-server", "coreutils", "dash", "grep", "hostname", "mawk", "sed", "util-linux"];
 
 /// Links of a merged `/usr`: packages of older suites still unpack to the left side.
-const MERGED: [(&str, &str); 4] = [
-    ("bin", "usr/bin"),
-    ("sbin", "usr/sbin"),
-    ("lib", "usr/lib"),
-    ("lib64", "usr/lib64"),
-];
+const MERGED: [(&str, &str); 4] =
+    [("bin", "usr/bin"), ("sbin", "usr/sbin"), ("lib", "usr/lib"), ("lib64", "usr/lib64")];
 
 /// Where a running broker mounts something.
-const MOUNT_POINTS: [&str; 6] = [
-    "dev",
-    "etc/rabbitmq",
-    "proc",
-    "tmp",
-    "var/lib/rabbitmq",
-    "var/log/rabbitmq",
-];
+const MOUNT_POINTS: [&str; 6] =
+    ["dev", "etc/rabbitmq", "proc", "tmp", "var/lib/rabbitmq", "var/log/rabbitmq"];
 
 /// What the packages' own scripts would have written.
 const FILES: [(&str, &str); 4] = [
@@ -97,11 +79,7 @@ pub(super) fn ensure(
         release.suite()
     ));
     let packages = apt.download()?;
-    progress.step(format!(
-        "RabbitMQ {}: unpacking {} packages",
-        release.name(),
-        packages.len()
-    ));
+    progress.step(format!("RabbitMQ {}: unpacking {} packages", release.name(), packages.len()));
     let partial = place.join("tree.partial");
     remove(&partial)?;
     make(&partial, &packages)?;
@@ -153,11 +131,7 @@ impl Apt {
             }
         }
         packages.sort_unstable();
-        ensure!(
-            !packages.is_empty(),
-            "apt-get put no package into {}",
-            archives.display()
-        );
+        ensure!(!packages.is_empty(), "apt-get put no package into {}", archives.display());
         Ok(packages)
     }
 
@@ -266,13 +240,7 @@ fn unpack(package: &Path, tree: &Path) -> anyhow::Result<()> {
         bail!("{}: dpkg-deb has no output", what());
     };
     let writer = Command::new("tar")
-        .args([
-            "--extract",
-            "--keep-directory-symlink",
-            "--no-same-owner",
-            "--file",
-            "-",
-        ])
+        .args(["--extract", "--keep-directory-symlink", "--no-same-owner", "--file", "-"])
         .arg("--directory")
         .arg(tree)
         .stdin(archive)

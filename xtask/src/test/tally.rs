@@ -77,11 +77,7 @@ impl fmt::Display for Tally {
         // The test programs count a test that skipped as passed.
         let passed = self.passed.saturating_sub(self.skips.len() as u64);
         let skipped = self.skipped();
-        write!(
-            f,
-            "{passed} passed, {} failed, {skipped} skipped",
-            self.failed
-        )
+        write!(f, "{passed} passed, {} failed, {skipped} skipped", self.failed)
     }
 }
 

@@ -32,22 +32,18 @@ const OUTSIDE: &[(&str, &[&str])] = &[
 
 /// Features that would bring in by the back door what [`OUTSIDE`] keeps out: package, dependency,
 /// features.
-const FEATURES: &[(&str, &str, &[&str])] = &[(
-    "warren-api",
-    "kube",
-    &["client", "runtime", "ws", "default"],
-)];
+const FEATURES: &[(&str, &str, &[&str])] =
+    &[("warren-api", "kube", &["client", "runtime", "ws", "default"])];
+
+/// What tests on real brokers share. Whoever may use the broker crate may use it in tests.
+const TEST_SUPPORT: &str = "warren-test-support";
 
 /// Packages below this folder may use anything.
 const FREE: &str = "tests/";
 
 /// All arrows that are not in the table.
 pub(crate) fn check(packages: &[Package]) -> Vec<Violation> {
-    packages
-        .iter()
-        .filter(|package| !package.folder.starts_with(FREE))
-        .flat_map(judge)
-        .collect()
+    packages.iter().filter(|package| !package.folder.starts_with(FREE)).flat_map(judge).collect()
 }
 
 fn judge(package: &Package) -> Vec<Violation> {
@@ -72,7 +68,9 @@ fn judge(package: &Package) -> Vec<Violation> {
 }
 
 fn inside(package: &Package, dependency: &Dependency, allowed: &[&str]) -> Option<Violation> {
-    let wrong = dependency.ours && !allowed.contains(&dependency.name.as_str());
+    let on_broker = package.name == "warren-broker" || allowed.contains(&"warren-broker");
+    let for_tests = dependency.dev && dependency.name == TEST_SUPPORT && on_broker;
+    let wrong = dependency.ours && !for_tests && !allowed.contains(&dependency.name.as_str());
     wrong.then(|| Violation {
         place: format!("{}/Cargo.toml", package.folder),
         what: format!("{} may not depend on {}", package.name, dependency.name),
@@ -102,25 +100,16 @@ fn features(package: &Package, dependency: &Dependency) -> Option<Violation> {
     let (_, _, banned) = FEATURES
         .iter()
         .find(|(owner, name, _)| *owner == package.name && *name == dependency.name)?;
-    let feature = dependency
-        .features
-        .iter()
-        .find(|name| banned.contains(&name.as_str()))?;
+    let feature = dependency.features.iter().find(|name| banned.contains(&name.as_str()))?;
     (!dependency.dev).then(|| Violation {
         place: format!("{}/Cargo.toml", package.folder),
-        what: format!(
-            "{} may not turn on `{feature}` of {}",
-            package.name, dependency.name
-        ),
+        what: format!("{} may not turn on `{feature}` of {}", package.name, dependency.name),
         fix: "turn it on in the package that talks to a server".to_owned(),
     })
 }
 
 fn listed<'a>(table: &[(&str, &'a [&'a str])], name: &str) -> Option<&'a [&'a str]> {
-    table
-        .iter()
-        .find(|(owner, _)| *owner == name)
-        .map(|(_, allowed)| *allowed)
+    table.iter().find(|(owner, _)| *owner == name).map(|(_, allowed)| *allowed)
 }
 
 #[cfg(test)]
@@ -129,27 +118,15 @@ mod tests {
 
     fn package(name: &str, folder: &str, dependencies: &[Dependency]) -> Package {
         let dependencies = dependencies.to_vec();
-        Package {
-            name: name.to_owned(),
-            folder: folder.to_owned(),
-            dependencies,
-        }
+        Package { name: name.to_owned(), folder: folder.to_owned(), dependencies }
     }
 
     fn ours(name: &str) -> Dependency {
-        Dependency {
-            ours: true,
-            ..outside(name)
-        }
+        Dependency { ours: true, ..outside(name) }
     }
 
     fn outside(name: &str) -> Dependency {
-        Dependency {
-            name: name.to_owned(),
-            ours: false,
-            dev: false,
-            features: Vec::new(),
-        }
+        Dependency { name: name.to_owned(), ours: false, dev: false, features: Vec::new() }
     }
 
     #[test]
@@ -158,15 +135,18 @@ mod tests {
             let dependencies: Vec<_> = allowed.iter().map(|name| ours(name)).collect();
             assert_eq!(check(&[package(name, "x", &dependencies)]), []);
         }
-        let everything = [
-            ours("warren-operator"),
-            ours("warren-worker"),
-            outside("ring"),
-        ];
-        assert_eq!(
-            check(&[package("warren-e2e", "tests/e2e", &everything)]),
-            []
-        );
+        let everything = [ours("warren-operator"), ours("warren-worker"), outside("ring")];
+        assert_eq!(check(&[package("warren-e2e", "tests/e2e", &everything)]), []);
+    }
+
+    #[test]
+    fn what_tests_share_is_for_tests_of_those_that_speak_to_the_broker() {
+        let in_tests = Dependency { dev: true, ..ours(TEST_SUPPORT) };
+        for name in ["warren-broker", "warren-worker", "warren-producer", "warren-operator"] {
+            assert_eq!(check(&[package(name, "x", std::slice::from_ref(&in_tests))]), []);
+            assert_eq!(check(&[package(name, "x", &[ours(TEST_SUPPORT)])]).len(), 1);
+        }
+        assert_eq!(check(&[package("warren-core", "x", &[in_tests])]).len(), 1);
     }
 
     #[test]
@@ -189,67 +169,31 @@ mod tests {
 
     #[test]
     fn an_arrow_of_tests_alone_is_refused_too() {
-        let dependency = Dependency {
-            dev: true,
-            ..ours("warren-core")
-        };
+        let dependency = Dependency { dev: true, ..ours("warren-core") };
         assert_eq!(check(&[package("warren-api", "x", &[dependency])]).len(), 1);
     }
 
     #[test]
     fn a_package_without_a_line_in_the_table_is_refused() {
-        assert_eq!(
-            check(&[package("warren-extra", "crates/extra", &[])]).len(),
-            1
-        );
+        assert_eq!(check(&[package("warren-extra", "crates/extra", &[])]).len(), 1);
     }
 
     #[test]
     fn the_pure_packages_take_no_runtime_from_outside() {
-        for name in [
-            "tokio",
-            "kube",
-            "lapin",
-            "tracing",
-            "reqwest",
-            "clap",
-            "getrandom",
-        ] {
-            assert_eq!(
-                check(&[package("warren-core", "x", &[outside(name)])]).len(),
-                1,
-                "{name}"
-            );
-            let dev = Dependency {
-                dev: true,
-                ..outside(name)
-            };
-            assert_eq!(
-                check(&[package("warren-core", "x", &[dev])]),
-                [],
-                "{name} for tests"
-            );
+        for name in ["tokio", "kube", "lapin", "tracing", "reqwest", "clap", "getrandom"] {
+            assert_eq!(check(&[package("warren-core", "x", &[outside(name)])]).len(), 1, "{name}");
+            let dev = Dependency { dev: true, ..outside(name) };
+            assert_eq!(check(&[package("warren-core", "x", &[dev])]), [], "{name} for tests");
         }
-        assert_eq!(
-            check(&[package("warren-core", "x", &[outside("serde")])]),
-            []
-        );
-        assert_eq!(
-            check(&[package("warren-broker", "x", &[outside("tokio")])]),
-            []
-        );
+        assert_eq!(check(&[package("warren-core", "x", &[outside("serde")])]), []);
+        assert_eq!(check(&[package("warren-broker", "x", &[outside("tokio")])]), []);
     }
 
     #[test]
     fn the_resource_types_bring_no_client() {
-        let kube = |feature: &str| Dependency {
-            features: vec![feature.to_owned()],
-            ..outside("kube")
-        };
-        assert_eq!(
-            check(&[package("warren-api", "x", &[kube("client")])]).len(),
-            1
-        );
+        let kube =
+            |feature: &str| Dependency { features: vec![feature.to_owned()], ..outside("kube") };
+        assert_eq!(check(&[package("warren-api", "x", &[kube("client")])]).len(), 1);
         assert_eq!(check(&[package("warren-api", "x", &[kube("derive")])]), []);
     }
 }

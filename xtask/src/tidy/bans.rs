@@ -7,10 +7,7 @@ use super::tree::Shipped;
 
 /// All banned crates and all second versions.
 pub(crate) fn check(shipped: &[Shipped], bans: &Bans) -> Vec<Violation> {
-    bans.deny
-        .iter()
-        .filter_map(|ban| judge(shipped, ban))
-        .collect()
+    bans.deny.iter().filter_map(|ban| judge(shipped, ban)).collect()
 }
 
 fn judge(shipped: &[Shipped], ban: &Ban) -> Option<Violation> {
@@ -20,19 +17,9 @@ fn judge(shipped: &[Shipped], ban: &Ban) -> Option<Violation> {
         [] => return None,
         [_] if ban.deny_multiple_versions => return None,
         [_, ..] if ban.deny_multiple_versions => {
-            format!(
-                "{} is in the tree as {}: {}",
-                ban.name,
-                versions.join(" and "),
-                ban.reason
-            )
+            format!("{} is in the tree as {}: {}", ban.name, versions.join(" and "), ban.reason)
         }
-        _ => format!(
-            "{} {} is in the tree: {}",
-            ban.name,
-            versions.join(" and "),
-            ban.reason
-        ),
+        _ => format!("{} {} is in the tree: {}", ban.name, versions.join(" and "), ban.reason),
     };
     Some(Violation {
         place: "Cargo.lock".to_owned(),
@@ -63,9 +50,7 @@ mod tests {
             deny_multiple_versions,
             reason: "because".to_owned(),
         };
-        Bans {
-            deny: vec![ban("serde_yaml", false), ban("kube", true)],
-        }
+        Bans { deny: vec![ban("serde_yaml", false), ban("kube", true)] }
     }
 
     #[test]
@@ -83,19 +68,13 @@ mod tests {
     fn a_banned_crate_is_refused_with_its_reason() {
         let violations = check(&shipped(&[("serde_yaml", "0.9.34")]), &bans());
         assert_eq!(violations.len(), 1);
-        assert_eq!(
-            violations[0].what,
-            "serde_yaml 0.9.34 is in the tree: because"
-        );
+        assert_eq!(violations[0].what, "serde_yaml 0.9.34 is in the tree: because");
     }
 
     #[test]
     fn a_second_version_is_refused() {
         let violations = check(&shipped(&[("kube", "4.0.0"), ("kube", "5.0.0")]), &bans());
         assert_eq!(violations.len(), 1);
-        assert_eq!(
-            violations[0].what,
-            "kube is in the tree as 4.0.0 and 5.0.0: because"
-        );
+        assert_eq!(violations[0].what, "kube is in the tree as 4.0.0 and 5.0.0: because");
     }
 }

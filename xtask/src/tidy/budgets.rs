@@ -16,9 +16,7 @@ const INLINE_TESTS: usize = 150;
 
 /// All Rust files that are over their budget.
 pub(crate) fn check(files: &[SourceFile]) -> Vec<Violation> {
-    let judged = files
-        .iter()
-        .filter(|file| file.is_rust() && !file.is_tests());
+    let judged = files.iter().filter(|file| file.is_rust() && !file.is_tests());
     judged.flat_map(judge).collect()
 }
 
@@ -35,18 +33,9 @@ fn judge(file: &SourceFile) -> Vec<Violation> {
             fix: fix.to_owned(),
         })
     };
-    let code = over(
-        code,
-        budget,
-        "code",
-        "split the file by concept, not by length",
-    );
-    let tests = over(
-        tests,
-        INLINE_TESTS,
-        "tests",
-        "move the test module to a `tests.rs` of its own",
-    );
+    let code = over(code, budget, "code", "split the file by concept, not by length");
+    let tests =
+        over(tests, INLINE_TESTS, "tests", "move the test module to a `tests.rs` of its own");
     code.into_iter().chain(tests).collect()
 }
 
@@ -59,10 +48,7 @@ mod tests {
         let code = "fn a() {}\n".repeat(code);
         match tests {
             0 => code,
-            _ => format!(
-                "{code}#[cfg(test)]\nmod tests {{\n{}}}\n",
-                "// x\n".repeat(tests - 3)
-            ),
+            _ => format!("{code}#[cfg(test)]\nmod tests {{\n{}}}\n", "// x\n".repeat(tests - 3)),
         }
     }
 
@@ -85,19 +71,12 @@ mod tests {
             ("operator/src/reconcile.rs", RECONCILE + 1, 0),
             ("operator/src/plan.rs", 10, INLINE_TESTS + 1),
         ] {
-            assert_eq!(
-                check(&[file(path, text(code, tests))]).len(),
-                1,
-                "{path} {code} {tests}"
-            );
+            assert_eq!(check(&[file(path, text(code, tests))]).len(), 1, "{path} {code} {tests}");
         }
     }
 
     #[test]
     fn both_budgets_of_a_file_are_told_at_once() {
-        assert_eq!(
-            check(&[file("src/a.rs", text(FILE + 1, INLINE_TESTS + 1))]).len(),
-            2
-        );
+        assert_eq!(check(&[file("src/a.rs", text(FILE + 1, INLINE_TESTS + 1))]).len(), 2);
     }
 }

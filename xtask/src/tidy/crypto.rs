@@ -51,10 +51,8 @@ mod tests {
     use super::*;
 
     fn shipped(names: &[&str]) -> Vec<Shipped> {
-        let package = |name: &&str| Shipped {
-            name: (*name).to_owned(),
-            version: "1.0.0".to_owned(),
-        };
+        let package =
+            |name: &&str| Shipped { name: (*name).to_owned(), version: "1.0.0".to_owned() };
         names.iter().map(package).collect()
     }
 
@@ -67,11 +65,7 @@ mod tests {
     #[test]
     fn a_second_provider_is_refused() {
         for second in OTHERS {
-            assert_eq!(
-                check(&shipped(&["rustls", "aws-lc-rs", second])).len(),
-                1,
-                "{second}"
-            );
+            assert_eq!(check(&shipped(&["rustls", "aws-lc-rs", second])).len(), 1, "{second}");
         }
     }
 

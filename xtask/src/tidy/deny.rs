@@ -56,9 +56,7 @@ pub(crate) fn read(root: &Path) -> anyhow::Result<Deny> {
 fn parse(text: &str) -> anyhow::Result<Deny> {
     let deny: Deny = toml::from_str(text)?;
     for Ban { name, .. } in &deny.bans.deny {
-        let plain = name
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
+        let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
         ensure!(
             plain,
             "bans.deny: `{name}` is not a plain crate name; tidy knows no version ranges"

@@ -6,22 +6,13 @@ use super::sources::SourceFile;
 /// What is looked for and what to do instead. Put together from halves, so that this file is not
 /// its own violation.
 const LEFTOVERS: [(&str, &str); 5] = [
-    (
-        concat!("to", "do!("),
-        "write the code, or return an error that says what is missing",
-    ),
+    (concat!("to", "do!("), "write the code, or return an error that says what is missing"),
     (
         concat!("unimpl", "emented!("),
         "write the code, or return an error that says what is missing",
     ),
-    (
-        concat!("FIX", "ME"),
-        "mend it, or write down the reason why it is as it is",
-    ),
-    (
-        concat!("TO", "DO"),
-        "do it, or write down the reason why it is as it is",
-    ),
+    (concat!("FIX", "ME"), "mend it, or write down the reason why it is as it is"),
+    (concat!("TO", "DO"), "do it, or write down the reason why it is as it is"),
     (
         concat!("#[ig", "nore"),
         "make the test pass or delete it: a test that never runs shows nothing",
@@ -36,9 +27,7 @@ pub(crate) fn check(files: &[SourceFile]) -> Vec<Violation> {
 
 fn judge(file: &SourceFile) -> impl Iterator<Item = Violation> {
     file.text.lines().enumerate().filter_map(|(index, line)| {
-        let (found, fix) = LEFTOVERS
-            .into_iter()
-            .find(|(found, _)| line.contains(found))?;
+        let (found, fix) = LEFTOVERS.into_iter().find(|(found, _)| line.contains(found))?;
         Some(Violation {
             place: file.place(index),
             what: format!("`{found}` was left behind"),

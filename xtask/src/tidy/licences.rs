@@ -17,19 +17,12 @@ pub(crate) fn check(packages: &[Licensed], licences: &Licences) -> Vec<Violation
             Ok(licensee) => allowed.push(licensee),
             Err(error) => violations.push(Violation {
                 place: "deny.toml".to_owned(),
-                what: format!(
-                    "licenses.allow: `{name}` is no SPDX licence: {}",
-                    error.reason
-                ),
+                what: format!("licenses.allow: `{name}` is no SPDX licence: {}", error.reason),
                 fix: "take the identifier from https://spdx.org/licenses/".to_owned(),
             }),
         }
     }
-    violations.extend(
-        packages
-            .iter()
-            .filter_map(|package| judge(package, &allowed)),
-    );
+    violations.extend(packages.iter().filter_map(|package| judge(package, &allowed)));
     violations
 }
 
@@ -48,10 +41,7 @@ fn judge(package: &Licensed, allowed: &[Licensee]) -> Option<Violation> {
     let expression = match Expression::parse_mode(licence, ParseMode::LAX) {
         Ok(expression) => expression,
         Err(error) => {
-            let what = format!(
-                "its licence `{licence}` is no SPDX expression: {}",
-                error.reason
-            );
+            let what = format!("its licence `{licence}` is no SPDX expression: {}", error.reason);
             return refuse(what, "use another crate");
         }
     };
@@ -73,10 +63,8 @@ mod tests {
 
     fn judged(licence: Option<&str>) -> Vec<Violation> {
         let allow = ["Apache-2.0", "MIT", "ISC"].map(str::to_owned).to_vec();
-        let package = Licensed {
-            package: "some 1.0.0".to_owned(),
-            licence: licence.map(str::to_owned),
-        };
+        let package =
+            Licensed { package: "some 1.0.0".to_owned(), licence: licence.map(str::to_owned) };
         check(&[package], &Licences { allow })
     }
 
@@ -109,9 +97,7 @@ mod tests {
 
     #[test]
     fn an_entry_that_is_no_licence_is_refused() {
-        let licences = Licences {
-            allow: vec!["Apache 2".to_owned()],
-        };
+        let licences = Licences { allow: vec!["Apache 2".to_owned()] };
         let violations = check(&[], &licences);
         assert_eq!(violations.len(), 1);
         assert_eq!(violations[0].place, "deny.toml");

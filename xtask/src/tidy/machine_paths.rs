@@ -34,9 +34,7 @@ fn machine_path(line: &str) -> Option<&str> {
             let path = line[at..].split(ends_path).next()?;
             let absolute = !line[..at].ends_with(continues_path);
             let below = &path[start.len()..];
-            let known = EVERYWHERE
-                .iter()
-                .any(|name| below.split('/').next() == Some(name));
+            let known = EVERYWHERE.iter().any(|name| below.split('/').next() == Some(name));
             (absolute && !known && !below.is_empty()).then_some(path)
         })
     })
@@ -80,9 +78,6 @@ mod tests {
             assert_eq!(check(&[file(path, line)]).len(), 1, "{line}");
         }
         let line = concat!("see /work", "/main/README.md, please");
-        assert_eq!(
-            machine_path(line),
-            Some(concat!("/work", "/main/README.md"))
-        );
+        assert_eq!(machine_path(line), Some(concat!("/work", "/main/README.md")));
     }
 }

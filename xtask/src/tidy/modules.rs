@@ -4,21 +4,16 @@ use super::Violation;
 use super::sources::SourceFile;
 
 /// Names that say nothing, as a whole or as the last word.
-const EMPTY_NAMES: [&str; 7] = [
-    "common", "helper", "helpers", "manager", "misc", "util", "utils",
-];
+const EMPTY_NAMES: [&str; 7] = ["common", "helper", "helpers", "manager", "misc", "util", "utils"];
 
 /// All `mod.rs` files and all modules with an empty name.
 pub(crate) fn check(files: &[SourceFile]) -> Vec<Violation> {
     let rust = files.iter().filter(|file| file.is_rust());
-    rust.flat_map(|file| by_path(file).into_iter().chain(by_declaration(file)))
-        .collect()
+    rust.flat_map(|file| by_path(file).into_iter().chain(by_declaration(file))).collect()
 }
 
 fn by_path(file: &SourceFile) -> Option<Violation> {
-    let empty = file
-        .components()
-        .find_map(|name| empty_name(name.trim_end_matches(".rs")));
+    let empty = file.components().find_map(|name| empty_name(name.trim_end_matches(".rs")));
     if let Some(name) = empty {
         return Some(nameless(file.path.clone(), name));
     }
@@ -62,10 +57,7 @@ mod tests {
     #[test]
     fn modules_that_are_nouns_are_accepted() {
         let files = [
-            file(
-                "worker/src/session.rs",
-                "mod drain;\npub(crate) mod permits {\n}\n",
-            ),
+            file("worker/src/session.rs", "mod drain;\npub(crate) mod permits {\n}\n"),
             file("worker/src/session/drain.rs", "struct Common {\n}\n"),
             file("charts/utils/notes.md", "mod utils {\n"),
         ];

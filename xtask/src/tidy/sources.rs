@@ -19,9 +19,7 @@ pub(crate) struct SourceFile {
 impl SourceFile {
     /// Whether it is Rust.
     pub(crate) fn is_rust(&self) -> bool {
-        Path::new(&self.path)
-            .extension()
-            .is_some_and(|extension| extension == "rs")
+        Path::new(&self.path).extension().is_some_and(|extension| extension == "rs")
     }
 
     /// The folders and the file name.
@@ -31,8 +29,7 @@ impl SourceFile {
 
     /// Whether nothing but tests is in it: it lies in a `tests` folder or is a `tests.rs`.
     pub(crate) fn is_tests(&self) -> bool {
-        self.components()
-            .any(|component| component == "tests" || component == "tests.rs")
+        self.components().any(|component| component == "tests" || component == "tests.rs")
     }
 
     /// The index of the first line that belongs to tests: 0 in a file of tests, else that of the
@@ -44,15 +41,10 @@ impl SourceFile {
         let lines: Vec<_> = self.text.lines().collect();
         let opens_module = |index: &usize| {
             let after = lines.iter().skip(index + 1);
-            let item = after
-                .copied()
-                .find(|line| !line.starts_with("#[") && !line.is_empty());
+            let item = after.copied().find(|line| !line.starts_with("#[") && !line.is_empty());
             item.is_some_and(|line| line.starts_with("mod ") && line.ends_with('{'))
         };
-        let gates = lines
-            .iter()
-            .enumerate()
-            .filter(|(_, line)| **line == "#[cfg(test)]");
+        let gates = lines.iter().enumerate().filter(|(_, line)| **line == "#[cfg(test)]");
         gates.map(|(index, _)| index).find(opens_module)
     }
 
@@ -64,33 +56,20 @@ impl SourceFile {
 
 /// Reads every text file below `root` that git tracks or would track.
 pub(crate) fn read(root: &Path) -> anyhow::Result<Vec<SourceFile>> {
-    let list = [
-        "ls-files",
-        "-z",
-        "--cached",
-        "--others",
-        "--exclude-standard",
-    ];
+    let list = ["ls-files", "-z", "--cached", "--others", "--exclude-standard"];
     let paths = super::output_of(root, "git", &list)?;
     let mut files = Vec::new();
     for path in paths.split_terminator('\0') {
         let full = root.join(path);
         match fs::read_to_string(&full) {
-            Ok(text) => files.push(SourceFile {
-                path: path.to_owned(),
-                text,
-            }),
+            Ok(text) => files.push(SourceFile { path: path.to_owned(), text }),
             // Deleted but not committed, an image or another binary, a link to a folder.
             Err(error) if is_no_text(error.kind()) => {}
             Err(error) => return Err(error).context(format!("read {}", full.display())),
         }
     }
     // Rules about texts pass over an empty list in silence.
-    ensure!(
-        files.iter().any(SourceFile::is_rust),
-        "git lists no Rust file in {}",
-        root.display()
-    );
+    ensure!(files.iter().any(SourceFile::is_rust), "git lists no Rust file in {}", root.display());
     Ok(files)
 }
 
@@ -104,10 +83,7 @@ fn is_no_text(kind: io::ErrorKind) -> bool {
 /// A file that is not on disk, for the tests of the rules.
 #[cfg(test)]
 pub(crate) fn file(path: &str, text: impl Into<String>) -> SourceFile {
-    SourceFile {
-        path: path.to_owned(),
-        text: text.into(),
-    }
+    SourceFile { path: path.to_owned(), text: text.into() }
 }
 
 #[cfg(test)]
@@ -120,25 +96,15 @@ mod tests {
         assert_eq!(gated.first_test_line(), None);
         let elsewhere = file("src/a.rs", "//! A.\n#[cfg(test)]\nmod tests;\n");
         assert_eq!(elsewhere.first_test_line(), None);
-        let inline = file(
-            "src/a.rs",
-            "//! A.\n#[cfg(test)]\n#[expect(x)]\nmod tests {\n}\n",
-        );
+        let inline = file("src/a.rs", "//! A.\n#[cfg(test)]\n#[expect(x)]\nmod tests {\n}\n");
         assert_eq!(inline.first_test_line(), Some(1));
     }
 
     #[test]
     fn a_file_of_tests_is_tests_from_its_first_line() {
-        for path in [
-            "worker/tests/it/main.rs",
-            "operator/src/plan/tests.rs",
-            "tests/e2e/src/a.rs",
-        ] {
-            assert_eq!(
-                file(path, "fn a() {}\n").first_test_line(),
-                Some(0),
-                "{path}"
-            );
+        for path in ["worker/tests/it/main.rs", "operator/src/plan/tests.rs", "tests/e2e/src/a.rs"]
+        {
+            assert_eq!(file(path, "fn a() {}\n").first_test_line(), Some(0), "{path}");
         }
     }
 
@@ -151,11 +117,7 @@ mod tests {
         fs::write(root.join("ignored.rs"), "").unwrap();
         fs::write(root.join("new.rs"), "//! New.\n").unwrap();
         fs::write(root.join("image.png"), [0xff, 0xfe, 0x00]).unwrap();
-        let paths: Vec<_> = read(root)
-            .unwrap()
-            .into_iter()
-            .map(|file| file.path)
-            .collect();
+        let paths: Vec<_> = read(root).unwrap().into_iter().map(|file| file.path).collect();
         assert_eq!(paths, [".gitignore", "new.rs"]);
     }
 }

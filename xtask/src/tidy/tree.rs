@@ -72,11 +72,7 @@ pub(crate) fn read(root: &Path) -> anyhow::Result<Tree> {
         .exec()
         .context("run `cargo metadata --locked`")?;
     let lines = super::output_of(root, "cargo", &SHIPPED)?;
-    Ok(Tree {
-        ours: ours(&metadata),
-        licences: licences(&metadata),
-        shipped: shipped(&lines)?,
-    })
+    Ok(Tree { ours: ours(&metadata), licences: licences(&metadata), shipped: shipped(&lines)? })
 }
 
 /// One line a package, `name v1.2.3` and then what does not matter here.
@@ -104,10 +100,7 @@ fn ours(metadata: &Metadata) -> Vec<Package> {
     };
     let folder = |manifest: &cargo_metadata::camino::Utf8Path| {
         let folder = manifest.parent().unwrap_or(manifest);
-        folder
-            .strip_prefix(&metadata.workspace_root)
-            .unwrap_or(folder)
-            .to_string()
+        folder.strip_prefix(&metadata.workspace_root).unwrap_or(folder).to_string()
     };
     metadata
         .workspace_packages()
@@ -141,10 +134,7 @@ fn shipped(lines: &str) -> anyhow::Result<Vec<Shipped>> {
             let version = words.next().and_then(|version| version.strip_prefix('v'));
             let version =
                 version.with_context(|| format!("no version in cargo's line `{line}`"))?;
-            Ok(Shipped {
-                name,
-                version: version.to_owned(),
-            })
+            Ok(Shipped { name, version: version.to_owned() })
         })
         .collect::<anyhow::Result<Vec<_>>>()?;
     packages.sort();
@@ -162,10 +152,7 @@ mod tests {
     fn each_package_of_cargo_tree_is_counted_once() {
         let lines = "xtask v0.1.0 (/somewhere/xtask)\nsyn v2.0.1\n\nsyn v1.0.9\nsyn v2.0.1 (*)\n";
         let packages = shipped(lines).unwrap();
-        let names: Vec<_> = packages
-            .iter()
-            .map(|p| format!("{} {}", p.name, p.version))
-            .collect();
+        let names: Vec<_> = packages.iter().map(|p| format!("{} {}", p.name, p.version)).collect();
         assert_eq!(names, ["syn 1.0.9", "syn 2.0.1", "xtask 0.1.0"]);
     }
 

@@ -64,26 +64,13 @@ mod tests {
     #[test]
     fn sleeps_with_a_reason_are_accepted() {
         let sleep = concat!("tokio::time::sl", "eep(step).await;");
-        for function in [
-            "wait_for_queue",
-            "poll_health",
-            "returns_until_ready",
-            "slow_server",
-        ] {
-            assert_eq!(
-                check(&[file("worker/tests/it/main.rs", body(function, sleep))]),
-                []
-            );
+        for function in ["wait_for_queue", "poll_health", "returns_until_ready", "slow_server"] {
+            assert_eq!(check(&[file("worker/tests/it/main.rs", body(function, sleep))]), []);
         }
         let program = file("worker/src/session.rs", body("connect", sleep));
-        let comment = file(
-            "worker/tests/it/main.rs",
-            body("works", concat!("// no sl", "eep(1) here")),
-        );
-        let other = file(
-            "worker/tests/it/main.rs",
-            body("works", concat!("over", "sl", "eep(1)")),
-        );
+        let comment =
+            file("worker/tests/it/main.rs", body("works", concat!("// no sl", "eep(1) here")));
+        let other = file("worker/tests/it/main.rs", body("works", concat!("over", "sl", "eep(1)")));
         assert_eq!(check(&[program, comment, other]), []);
     }
 
@@ -101,11 +88,7 @@ mod tests {
                 "{sleep}"
             );
             let inline = format!("//! A.\n#[cfg(test)]\nmod tests {{\n{text}}}\n");
-            assert_eq!(
-                check(&[file("worker/src/session.rs", inline)]).len(),
-                1,
-                "{sleep}"
-            );
+            assert_eq!(check(&[file("worker/src/session.rs", inline)]).len(), 1, "{sleep}");
         }
     }
 }

@@ -13,10 +13,7 @@ use crate::reference::SecretKeyRef;
 pub struct HttpSpec {
     /// Where requests go: an http or https URL without login. A token belongs into a header, from a
     /// Secret.
-    #[schemars(
-        length(max = 2048),
-        regex(pattern = r"^https?://[^\s/?#@]+([/?#]\S*)?$")
-    )]
+    #[schemars(length(max = 2048), regex(pattern = r"^https?://[^\s/?#@]+([/?#]\S*)?$"))]
     pub url: String,
     /// Method of the request.
     #[serde(default)]

@@ -119,11 +119,7 @@ fn down_window() -> u32 {
 }
 
 fn down_policies() -> Vec<ScalingPolicy> {
-    vec![ScalingPolicy {
-        kind: PolicyType::Percent,
-        value: 100,
-        period_seconds: 15,
-    }]
+    vec![ScalingPolicy { kind: PolicyType::Percent, value: 100, period_seconds: 15 }]
 }
 
 fn tolerance() -> String {

@@ -19,10 +19,7 @@ fn judge(schema: &Value, value: &Value, path: &str, found: &mut Vec<Violation>) 
         return;
     }
     if let Some(message) = wrong_type(schema, value) {
-        found.push(Violation {
-            path: path.to_owned(),
-            message,
-        });
+        found.push(Violation { path: path.to_owned(), message });
         return;
     }
     let messages = match value {
@@ -33,10 +30,7 @@ fn judge(schema: &Value, value: &Value, path: &str, found: &mut Vec<Violation>) 
         Value::Null | Value::Bool(_) => Vec::new(),
     };
     let path = || path.to_owned();
-    found.extend(messages.into_iter().map(|message| Violation {
-        path: path(),
-        message,
-    }));
+    found.extend(messages.into_iter().map(|message| Violation { path: path(), message }));
 }
 
 fn wrong_type(schema: &Value, value: &Value) -> Option<String> {
@@ -63,10 +57,7 @@ fn judge_text(schema: &Value, text: &str) -> Vec<String> {
         && !names.iter().any(|name| name.as_str() == Some(text))
     {
         let names: Vec<_> = names.iter().map(Value::to_string).collect();
-        messages.push(format!(
-            "Unsupported value: supported values: {}",
-            names.join(", ")
-        ));
+        messages.push(format!("Unsupported value: supported values: {}", names.join(", ")));
     }
     if let Some(pattern) = schema.get("pattern").and_then(Value::as_str)
         && !patterns()[pattern].is_match(text)
@@ -137,10 +128,7 @@ fn duplicates(schema: &Value, items: &[Value], path: &str) -> Vec<Violation> {
         let text = Value::Object(of_item).to_string();
         if !seen.insert(text.clone()) {
             let message = format!("Duplicate value: {text}");
-            found.push(Violation {
-                path: format!("{path}[{index}]"),
-                message,
-            });
+            found.push(Violation { path: format!("{path}[{index}]"), message });
         }
     }
     found
@@ -152,17 +140,10 @@ fn judge_object(
     path: &str,
     found: &mut Vec<Violation>,
 ) -> Vec<String> {
-    let required = schema
-        .get("required")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten();
+    let required = schema.get("required").and_then(Value::as_array).into_iter().flatten();
     for key in required.filter_map(Value::as_str) {
         if object.get(key).is_none_or(Value::is_null) {
-            found.push(Violation {
-                path: child(path, key),
-                message: "Required value".to_owned(),
-            });
+            found.push(Violation { path: child(path, key), message: "Required value".to_owned() });
         }
     }
     // A null is a field that was not given: where it is required it was found above.
@@ -180,10 +161,7 @@ fn judge_object(
 
 /// The bound of this keyword, when it is broken.
 fn bound(schema: &Value, keyword: &str, broken: impl Fn(u64) -> bool) -> Option<u64> {
-    schema
-        .get(keyword)
-        .and_then(Value::as_u64)
-        .filter(|bound| broken(*bound))
+    schema.get(keyword).and_then(Value::as_u64).filter(|bound| broken(*bound))
 }
 
 /// Every pattern of the schema, compiled once in a process.

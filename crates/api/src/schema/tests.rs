@@ -26,15 +26,9 @@ fn changed(pointer: &str, value: Value) -> Value {
 fn defaults_reach_into_what_was_filled_in() {
     let filled = with_defaults(&minimal());
     let queue = &filled["spec"]["queues"][0];
-    assert_eq!(
-        queue["scaling"]["behavior"]["scaleDown"]["stabilizationWindowSeconds"],
-        json!(180)
-    );
+    assert_eq!(queue["scaling"]["behavior"]["scaleDown"]["stabilizationWindowSeconds"], json!(180));
     assert_eq!(queue["handler"]["log"]["level"], json!("Info"));
-    assert_eq!(
-        filled["spec"]["exchange"],
-        json!({"type": "Fanout", "unrouted": "Capture"})
-    );
+    assert_eq!(filled["spec"]["exchange"], json!({"type": "Fanout", "unrouted": "Capture"}));
 }
 
 #[test]
@@ -62,20 +56,9 @@ fn a_wrong_type_is_told_once_and_with_its_path() {
 #[test]
 fn a_quantity_may_be_a_number_but_not_a_list() {
     let with_cpu = |cpu: Value| {
-        violations(&changed(
-            "/spec/queues/0/worker/resources/requests/cpu",
-            cpu,
-        ))
-        .len()
+        violations(&changed("/spec/queues/0/worker/resources/requests/cpu", cpu)).len()
     };
-    assert_eq!(
-        (
-            with_cpu(json!(2)),
-            with_cpu(json!("2")),
-            with_cpu(json!([]))
-        ),
-        (0, 0, 1)
-    );
+    assert_eq!((with_cpu(json!(2)), with_cpu(json!("2")), with_cpu(json!([]))), (0, 0, 1));
 }
 
 #[test]
@@ -90,10 +73,7 @@ fn no_message_repeats_a_text_that_may_be_a_secret() {
     assert_eq!(found.len(), 2);
     for violation in found {
         let text = violation.to_string();
-        assert!(
-            !text.contains("pa55word") && !text.contains("t0ken"),
-            "{text}"
-        );
+        assert!(!text.contains("pa55word") && !text.contains("t0ken"), "{text}");
     }
 }
 

@@ -32,9 +32,7 @@ pub(super) fn fields(schema: &Value, object: &Value) -> Vec<String> {
         return found;
     };
     if let Some(Value::Object(metadata)) = root.get("metadata") {
-        let unknown = metadata
-            .keys()
-            .filter(|key| !METADATA.contains(&key.as_str()));
+        let unknown = metadata.keys().filter(|key| !METADATA.contains(&key.as_str()));
         found.extend(unknown.map(|key| child("metadata", key)));
     }
     let others = root.iter().filter(|(key, _)| !ROOT.contains(&key.as_str()));

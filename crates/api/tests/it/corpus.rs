@@ -59,10 +59,7 @@ struct Copies {
 
 /// The objects of `valid`, each with its file's name.
 pub(crate) fn valid() -> Vec<(String, Value)> {
-    files("valid")
-        .into_iter()
-        .map(|file| (name(&file), documents(&file).remove(0)))
-        .collect()
+    files("valid").into_iter().map(|file| (name(&file), documents(&file).remove(0))).collect()
 }
 
 pub(crate) fn invalid() -> Vec<Refused> {
@@ -70,21 +67,14 @@ pub(crate) fn invalid() -> Vec<Refused> {
         .iter()
         .flat_map(|file| {
             let first = documents(file).remove(0);
-            if first.get("cases").is_some() {
-                table(file, first)
-            } else {
-                vec![single(file)]
-            }
+            if first.get("cases").is_some() { table(file, first) } else { vec![single(file)] }
         })
         .collect()
 }
 
 /// The objects of `unavailable`: the schema takes them, this version of the operator does not.
 pub(crate) fn unavailable() -> Vec<Refused> {
-    files("unavailable")
-        .iter()
-        .map(|file| single(file))
-        .collect()
+    files("unavailable").iter().map(|file| single(file)).collect()
 }
 
 fn single(file: &Path) -> Refused {
@@ -118,24 +108,9 @@ fn table(file: &Path, table: Value) -> Vec<Refused> {
         let at = case.at.as_ref().unwrap_or(&case.path);
         change(&mut object, at, new_value(&case));
         let name = format!("{}: {} {}", name(file), case.path, case.message);
-        assert!(
-            case.message.len() > 8,
-            "{name}: a message that says something"
-        );
-        let Case {
-            path,
-            message,
-            also,
-            ..
-        } = case;
-        Refused {
-            name,
-            path,
-            message,
-            also,
-            object,
-            old: None,
-        }
+        assert!(case.message.len() > 8, "{name}: a message that says something");
+        let Case { path, message, also, .. } = case;
+        Refused { name, path, message, also, object, old: None }
     };
     table.cases.into_iter().map(refused).collect()
 }
@@ -150,10 +125,7 @@ fn new_value(case: &Case) -> Option<Value> {
         Some(Value::Array(copies(list)))
     } else if let Some(map) = &case.map {
         let values: Vec<Value> = copies(map);
-        let keyed = values
-            .into_iter()
-            .enumerate()
-            .map(|(n, value)| (format!("k{n}"), value));
+        let keyed = values.into_iter().enumerate().map(|(n, value)| (format!("k{n}"), value));
         Some(Value::Object(keyed.collect()))
     } else {
         assert!(case.remove, "{}: a case changes something", case.path);
@@ -165,10 +137,7 @@ fn numbered(value: &Value, n: usize) -> Value {
     match value {
         Value::String(text) => text.replace('%', &n.to_string()).into(),
         Value::Object(object) => Value::Object(
-            object
-                .iter()
-                .map(|(key, value)| (key.clone(), numbered(value, n)))
-                .collect(),
+            object.iter().map(|(key, value)| (key.clone(), numbered(value, n))).collect(),
         ),
         other => other.clone(),
     }
@@ -198,11 +167,7 @@ fn change(object: &mut Value, path: &str, value: Option<Value>) {
 
 /// `spec.queues[0].name` as its parts.
 pub(crate) fn segments(path: &str) -> Vec<String> {
-    path.replace('[', ".")
-        .replace(']', "")
-        .split('.')
-        .map(str::to_owned)
-        .collect()
+    path.replace('[', ".").replace(']', "").split('.').map(str::to_owned).collect()
 }
 
 fn documents(file: &Path) -> Vec<Value> {
@@ -213,19 +178,14 @@ fn documents(file: &Path) -> Vec<Value> {
 fn files(folder: &str) -> Vec<PathBuf> {
     let entries = fs::read_dir(directory(folder)).unwrap();
     let mut files: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
-    files.retain(|file| {
-        file.extension()
-            .is_some_and(|extension| extension == "yaml")
-    });
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "yaml"));
     files.sort();
     assert!(!files.is_empty(), "{folder} has no files");
     files
 }
 
 fn directory(folder: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests")
-        .join(folder)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(folder)
 }
 
 fn name(file: &Path) -> String {

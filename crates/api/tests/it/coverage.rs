@@ -16,24 +16,16 @@ type Refusal = (String, String);
 
 #[test]
 fn every_rule_enum_pattern_required_field_and_bound_is_shown_by_an_invalid_file() {
-    let shown: BTreeSet<Refusal> = corpus::invalid()
-        .into_iter()
-        .map(|case| (general(&case.path), case.message))
-        .collect();
+    let shown: BTreeSet<Refusal> =
+        corpus::invalid().into_iter().map(|case| (general(&case.path), case.message)).collect();
     let missing: Vec<_> = refusals()
         .into_iter()
         .filter(|(path, message)| {
-            !shown
-                .iter()
-                .any(|(at, said)| at == path && message.contains(said.as_str()))
+            !shown.iter().any(|(at, said)| at == path && message.contains(said.as_str()))
         })
         .map(|(path, message)| format!("{path}: {message}"))
         .collect();
-    assert!(
-        missing.is_empty(),
-        "no invalid file shows\n{}",
-        missing.join("\n")
-    );
+    assert!(missing.is_empty(), "no invalid file shows\n{}", missing.join("\n"));
 }
 
 #[test]
@@ -43,31 +35,18 @@ fn every_enum_value_and_every_optional_field_is_shown_by_a_valid_file() {
         note(&object["spec"], "spec", &mut shown);
     }
     let mut missing = Vec::new();
-    walk(
-        &schema::root()["properties"]["spec"],
-        "spec",
-        &mut |path, node| {
-            let given = |path: &str| shown.iter().any(|(at, _)| at == path);
-            if !path.ends_with(".*") && !given(path) {
-                missing.push(path.to_owned());
+    walk(&schema::root()["properties"]["spec"], "spec", &mut |path, node| {
+        let given = |path: &str| shown.iter().any(|(at, _)| at == path);
+        if !path.ends_with(".*") && !given(path) {
+            missing.push(path.to_owned());
+        }
+        for name in node.get("enum").and_then(Value::as_array).into_iter().flatten() {
+            if !shown.contains(&(path.to_owned(), name.to_string())) {
+                missing.push(format!("{path}: {name}"));
             }
-            for name in node
-                .get("enum")
-                .and_then(Value::as_array)
-                .into_iter()
-                .flatten()
-            {
-                if !shown.contains(&(path.to_owned(), name.to_string())) {
-                    missing.push(format!("{path}: {name}"));
-                }
-            }
-        },
-    );
-    assert!(
-        missing.is_empty(),
-        "no valid file shows\n{}",
-        missing.join("\n")
-    );
+        }
+    });
+    assert!(missing.is_empty(), "no valid file shows\n{}", missing.join("\n"));
 }
 
 /// Notes every field of an object with its value, in the form of [`Refusal`].
@@ -101,18 +80,10 @@ fn refusals() -> BTreeSet<Refusal> {
 }
 
 fn rules(node: &Value, path: &str, all: &mut BTreeSet<Refusal>) {
-    let rules = node
-        .get("x-kubernetes-validations")
-        .and_then(Value::as_array);
+    let rules = node.get("x-kubernetes-validations").and_then(Value::as_array);
     for rule in rules.into_iter().flatten() {
-        let field = rule
-            .get("fieldPath")
-            .and_then(Value::as_str)
-            .unwrap_or_default();
-        all.insert((
-            format!("{path}{field}"),
-            rule["message"].as_str().unwrap().to_owned(),
-        ));
+        let field = rule.get("fieldPath").and_then(Value::as_str).unwrap_or_default();
+        all.insert((format!("{path}{field}"), rule["message"].as_str().unwrap().to_owned()));
     }
 }
 
@@ -120,12 +91,8 @@ fn keywords(node: &Value, path: &str, all: &mut BTreeSet<Refusal>) {
     for (keyword, value) in node.as_object().unwrap() {
         let message = match keyword.as_str() {
             "enum" => {
-                let names: Vec<_> = value
-                    .as_array()
-                    .unwrap()
-                    .iter()
-                    .map(Value::to_string)
-                    .collect();
+                let names: Vec<_> =
+                    value.as_array().unwrap().iter().map(Value::to_string).collect();
                 format!("Unsupported value: supported values: {}", names.join(", "))
             }
             "pattern" => format!("should match '{}'", value.as_str().unwrap()),
@@ -176,16 +143,8 @@ fn general(path: &str) -> String {
         }
         let own = node.pointer(&format!("/properties/{part}"));
         let any = node.get("additionalProperties");
-        let name = if own.is_none() && any.is_some() {
-            "*"
-        } else {
-            part
-        };
-        general = if general.is_empty() {
-            name.to_owned()
-        } else {
-            format!("{general}.{name}")
-        };
+        let name = if own.is_none() && any.is_some() { "*" } else { part };
+        general = if general.is_empty() { name.to_owned() } else { format!("{general}.{name}") };
         node = own.or(any).unwrap_or(&Value::Null);
     }
     general

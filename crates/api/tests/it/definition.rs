@@ -14,10 +14,7 @@ fn repository() -> PathBuf {
 fn compare(file: &str, generated: &str) {
     let committed = fs::read_to_string(repository().join(file)).unwrap_or_default();
     let body = committed.split_once('\n').map(|(_, body)| body);
-    assert!(
-        body == Some(generated),
-        "{file} is not as generated: run `cargo xtask gen`"
-    );
+    assert!(body == Some(generated), "{file} is not as generated: run `cargo xtask gen`");
 }
 
 #[test]
@@ -61,19 +58,13 @@ fn whole(value: &mut Value) {
 #[test]
 fn the_manifest_stays_below_200_kilobytes() {
     let size = crd_yaml().len();
-    assert!(
-        size < 200_000,
-        "{size} bytes: client-side apply keeps a copy in an annotation"
-    );
+    assert!(size < 200_000, "{size} bytes: client-side apply keeps a copy in an annotation");
 }
 
 #[test]
 fn helm_finds_its_own_marks_only() {
     let template = crd_chart_template();
-    let marks: Vec<_> = template
-        .lines()
-        .filter(|line| line.contains("{{"))
-        .collect();
+    let marks: Vec<_> = template.lines().filter(|line| line.contains("{{")).collect();
     assert_eq!(
         marks,
         [
@@ -92,16 +83,8 @@ fn kubectl_shows_what_matters_first() {
     let version = &crd().spec.versions[0];
     let columns = version.additional_printer_columns.as_ref().unwrap();
     let names: Vec<_> = columns.iter().map(|column| column.name.as_str()).collect();
-    assert_eq!(
-        names,
-        [
-            "Ready", "Reason", "Queues", "Workers", "Broker", "Age", "Message"
-        ]
-    );
-    let wide: Vec<_> = columns
-        .iter()
-        .filter(|column| column.priority == Some(1))
-        .collect();
+    assert_eq!(names, ["Ready", "Reason", "Queues", "Workers", "Broker", "Age", "Message"]);
+    let wide: Vec<_> = columns.iter().filter(|column| column.priority == Some(1)).collect();
     assert_eq!(wide.len(), 1);
     assert_eq!(wide[0].name, "Message");
 }
@@ -109,38 +92,18 @@ fn kubectl_shows_what_matters_first() {
 #[test]
 fn the_kind_has_its_short_name_category_and_status() {
     let spec = crd().spec;
-    assert_eq!(
-        spec.names.short_names.as_deref(),
-        Some(&["mp".to_owned()][..])
-    );
-    assert_eq!(
-        spec.names.categories.as_deref(),
-        Some(&["warren".to_owned()][..])
-    );
-    assert_eq!(
-        (spec.group.as_str(), spec.scope.as_str()),
-        ("warren.dev", "Namespaced")
-    );
-    assert!(
-        spec.versions[0]
-            .subresources
-            .as_ref()
-            .unwrap()
-            .status
-            .is_some()
-    );
+    assert_eq!(spec.names.short_names.as_deref(), Some(&["mp".to_owned()][..]));
+    assert_eq!(spec.names.categories.as_deref(), Some(&["warren".to_owned()][..]));
+    assert_eq!((spec.group.as_str(), spec.scope.as_str()), ("warren.dev", "Namespaced"));
+    assert!(spec.versions[0].subresources.as_ref().unwrap().status.is_some());
 }
 
 #[test]
 fn everything_in_the_spec_is_bounded_and_described() {
     let mut wrong = Vec::new();
-    walk(
-        &schema::root()["properties"]["spec"],
-        "spec",
-        &mut |path, node| {
-            wrong.extend(lacking(path, node));
-        },
-    );
+    walk(&schema::root()["properties"]["spec"], "spec", &mut |path, node| {
+        wrong.extend(lacking(path, node));
+    });
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
@@ -155,18 +118,11 @@ fn lacking(path: &str, node: &Value) -> Vec<String> {
         Some("object") if has("additionalProperties") => &["maxProperties"],
         _ => &[],
     };
-    let mut lacking: Vec<_> = wanted
-        .iter()
-        .filter(|keyword| !has(keyword))
-        .copied()
-        .collect();
+    let mut lacking: Vec<_> = wanted.iter().filter(|keyword| !has(keyword)).copied().collect();
     if !path.ends_with("[]") && !path.ends_with(".*") && !has("description") {
         lacking.push("description");
     }
-    lacking
-        .into_iter()
-        .map(|keyword| format!("{path} has no {keyword}"))
-        .collect()
+    lacking.into_iter().map(|keyword| format!("{path} has no {keyword}")).collect()
 }
 
 #[test]
@@ -177,10 +133,7 @@ fn no_enum_lists_null_and_no_format_is_unknown_to_an_api_server() {
             assert!(node.get("nullable").is_none(), "{path} is a nullable enum");
         }
         if let Some(format) = node.get("format").and_then(Value::as_str) {
-            assert!(
-                ["int32", "int64", "date-time"].contains(&format),
-                "{path}: {format}"
-            );
+            assert!(["int32", "int64", "date-time"].contains(&format), "{path}: {format}");
         }
     });
 }
@@ -189,17 +142,11 @@ fn no_enum_lists_null_and_no_format_is_unknown_to_an_api_server() {
 fn a_rule_says_what_to_do_and_names_a_field_that_exists() {
     let mut rules = 0;
     walk(schema::root(), "", &mut |path, node| {
-        for rule in node
-            .get("x-kubernetes-validations")
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
+        for rule in
+            node.get("x-kubernetes-validations").and_then(Value::as_array).into_iter().flatten()
         {
             rules += 1;
-            assert!(
-                rule["message"].as_str().is_some_and(|text| text.len() > 10),
-                "{path}: {rule}"
-            );
+            assert!(rule["message"].as_str().is_some_and(|text| text.len() > 10), "{path}: {rule}");
             let Some(field) = rule.get("fieldPath").and_then(Value::as_str) else {
                 continue;
             };
@@ -214,10 +161,7 @@ fn a_rule_says_what_to_do_and_names_a_field_that_exists() {
 fn rules_on_a_change_stand_where_there_is_always_an_old_value() {
     let mut found = Vec::new();
     walk(schema::root(), "", &mut |path, node| {
-        let text = node
-            .get("x-kubernetes-validations")
-            .map(Value::to_string)
-            .unwrap_or_default();
+        let text = node.get("x-kubernetes-validations").map(Value::to_string).unwrap_or_default();
         if text.contains("oldSelf") {
             found.push(path.to_owned());
         }
@@ -237,17 +181,10 @@ fn a_default_that_rules_judge_holds_every_plain_field() {
             return;
         };
         judged.push(path.to_owned());
-        for (name, field) in node
-            .get("properties")
-            .and_then(Value::as_object)
-            .into_iter()
-            .flatten()
+        for (name, field) in node.get("properties").and_then(Value::as_object).into_iter().flatten()
         {
             let plain = field.get("default").is_some_and(|value| !value.is_object());
-            assert!(
-                !plain || default.get(name).is_some(),
-                "{path}: the default lacks {name}"
-            );
+            assert!(!plain || default.get(name).is_some(), "{path}: the default lacks {name}");
         }
     });
     assert!(judged.contains(&"spec.exchange".to_owned()), "{judged:?}");
@@ -256,26 +193,14 @@ fn a_default_that_rules_judge_holds_every_plain_field() {
 /// Calls for each schema in a schema, with its path.
 pub(crate) fn walk(node: &Value, path: &str, visit: &mut dyn FnMut(&str, &Value)) {
     visit(path, node);
-    for (key, child) in node
-        .get("properties")
-        .and_then(Value::as_object)
-        .into_iter()
-        .flatten()
-    {
-        let path = if path.is_empty() {
-            key.clone()
-        } else {
-            format!("{path}.{key}")
-        };
+    for (key, child) in node.get("properties").and_then(Value::as_object).into_iter().flatten() {
+        let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
         walk(child, &path, visit);
     }
     if let Some(items) = node.get("items") {
         walk(items, &format!("{path}[]"), visit);
     }
-    if let Some(any) = node
-        .get("additionalProperties")
-        .filter(|any| any.is_object())
-    {
+    if let Some(any) = node.get("additionalProperties").filter(|any| any.is_object()) {
         walk(any, &format!("{path}.*"), visit);
     }
 }

@@ -15,11 +15,7 @@ use warren_api::schema::{self, Violation};
 pub(crate) fn judge(raw: &Value, old: Option<&Value>) -> Vec<Violation> {
     let object = complete(raw);
     let found = by_schema(&object);
-    if found.is_empty() {
-        by_rules(&object, old.map(complete).as_ref())
-    } else {
-        found
-    }
+    if found.is_empty() { by_rules(&object, old.map(complete).as_ref()) } else { found }
 }
 
 /// What the schema alone says, list-map keys included.
@@ -47,10 +43,7 @@ fn by_rules(object: &Value, old: Option<&Value>) -> Vec<Violation> {
         .err()
         .into_iter()
         .flatten()
-        .map(|error| Violation {
-            path: error.field_path,
-            message: error.message,
-        })
+        .map(|error| Violation { path: error.field_path, message: error.message })
         .collect();
     found.sort();
     found
@@ -80,23 +73,12 @@ fn told(path: String, kind: &ValidationErrorKind, value: &Value) -> Violation {
     let message = match kind {
         ValidationErrorKind::Required { property } => {
             let key = property.as_str().expect("a property name");
-            let path = if path.is_empty() {
-                key.to_owned()
-            } else {
-                format!("{path}.{key}")
-            };
-            return Violation {
-                path,
-                message: "Required value".to_owned(),
-            };
+            let path = if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
+            return Violation { path, message: "Required value".to_owned() };
         }
         ValidationErrorKind::Enum { options } => {
-            let names: Vec<_> = options
-                .as_array()
-                .unwrap()
-                .iter()
-                .map(ToString::to_string)
-                .collect();
+            let names: Vec<_> =
+                options.as_array().unwrap().iter().map(ToString::to_string).collect();
             format!("Unsupported value: supported values: {}", names.join(", "))
         }
         ValidationErrorKind::Pattern { pattern } => format!("should match '{pattern}'"),
@@ -116,15 +98,9 @@ fn told(path: String, kind: &ValidationErrorKind, value: &Value) -> Violation {
         ValidationErrorKind::MaxItems { limit } | ValidationErrorKind::MaxProperties { limit } => {
             format!("Too many: must have at most {limit} items")
         }
-        ValidationErrorKind::Type {
-            kind: TypeKind::Single(wanted),
-        } => {
+        ValidationErrorKind::Type { kind: TypeKind::Single(wanted) } => {
             let whole = value.is_i64() || value.is_u64();
-            let is = if whole {
-                JsonType::Integer
-            } else {
-                value.into()
-            };
+            let is = if whole { JsonType::Integer } else { value.into() };
             format!("must be of type {wanted}: \"{is}\"")
         }
         other => {
@@ -156,11 +132,7 @@ fn duplicates(schema: &Value, value: &Value, path: &str, found: &mut Vec<Violati
         Value::Object(object) => {
             for (key, value) in object {
                 if let Some(schema) = schema.pointer(&format!("/properties/{key}")) {
-                    let path = if path.is_empty() {
-                        key.clone()
-                    } else {
-                        format!("{path}.{key}")
-                    };
+                    let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
                     duplicates(schema, value, &path, found);
                 }
             }

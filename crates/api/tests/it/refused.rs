@@ -33,12 +33,7 @@ fn an_object_before_a_refused_change_is_valid() {
     for case in corpus::invalid() {
         if let Some(old) = &case.old {
             assert_eq!(judge(old, None), [], "{}", case.name);
-            assert_eq!(
-                judge(&case.object, None),
-                [],
-                "{}: refused by itself",
-                case.name
-            );
+            assert_eq!(judge(&case.object, None), [], "{}: refused by itself", case.name);
         }
     }
 }

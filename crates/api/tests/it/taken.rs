@@ -83,10 +83,7 @@ fn nine_lines_are_a_pipeline() {
     let filled = with_defaults(&serde_saphyr::from_str(text).unwrap());
     let spec = &filled["spec"];
     assert_eq!(spec["broker"]["users"], json!("Scoped"));
-    assert_eq!(
-        spec["exchange"],
-        json!({"type": "Fanout", "unrouted": "Capture"})
-    );
+    assert_eq!(spec["exchange"], json!({"type": "Fanout", "unrouted": "Capture"}));
     assert_eq!(spec["adoption"], json!("Never"));
     assert_eq!(
         spec["deletion"],

@@ -21,16 +21,10 @@ fn every_unavailable_file_is_valid_by_the_schema() {
 #[test]
 fn every_unavailable_file_names_a_field_that_it_sets() {
     for case in corpus::unavailable() {
-        assert!(
-            case.message.ends_with("is not available in this version"),
-            "{}",
-            case.name
-        );
+        assert!(case.message.ends_with("is not available in this version"), "{}", case.name);
         let mut at = &case.object;
         for part in corpus::segments(&case.path) {
-            let next = part
-                .parse::<usize>()
-                .map_or_else(|_| at.get(&part), |index| at.get(index));
+            let next = part.parse::<usize>().map_or_else(|_| at.get(&part), |index| at.get(index));
             at = next.unwrap_or_else(|| panic!("{}: {} has no {part}", case.name, case.path));
         }
     }

@@ -101,10 +101,7 @@ impl WorkerConfig {
         }
         let (prefetch, concurrency) = (self.prefetch, self.concurrency);
         if prefetch < concurrency {
-            return Err(ConfigError::PrefetchBelowConcurrency {
-                prefetch,
-                concurrency,
-            });
+            return Err(ConfigError::PrefetchBelowConcurrency { prefetch, concurrency });
         }
         let task = ("taskTimeout", self.task_timeout);
         below(("handler timeout", self.handler.timeout()), task)?;
@@ -119,23 +116,15 @@ impl WorkerConfig {
 
 impl HandlerConfig {
     fn check(&self) -> Result<(), ConfigError> {
-        let refuse = |field, problem: &str| {
-            Err(ConfigError::Handler {
-                field,
-                problem: problem.to_owned(),
-            })
-        };
+        let refuse =
+            |field, problem: &str| Err(ConfigError::Handler { field, problem: problem.to_owned() });
         match self {
             HandlerConfig::Http(http) => {
                 let url = &http.url;
                 if !(url.starts_with("http://") || url.starts_with("https://")) {
                     return refuse("http.url", "write an absolute http or https URL");
                 }
-                if http
-                    .headers
-                    .iter()
-                    .any(|h| h.value.is_some() == h.value_from.is_some())
-                {
+                if http.headers.iter().any(|h| h.value.is_some() == h.value_from.is_some()) {
                     return refuse("http.headers", "each needs exactly one of value, valueFrom");
                 }
                 Ok(())
@@ -144,21 +133,14 @@ impl HandlerConfig {
                 if exec.command.first().is_none_or(String::is_empty) {
                     return refuse("exec.command", "name the program to run");
                 }
-                if exec
-                    .exit_codes
-                    .keys()
-                    .any(|code| code.parse::<u8>().is_err())
-                {
+                if exec.exit_codes.keys().any(|code| code.parse::<u8>().is_err()) {
                     return refuse("exec.exitCodes", "keys are exit codes, \"0\" to \"255\"");
                 }
                 Ok(())
             }
             HandlerConfig::Simulate(simulate) => {
-                let percents = [
-                    simulate.error_percent,
-                    simulate.panic_percent,
-                    simulate.exit_percent,
-                ];
+                let percents =
+                    [simulate.error_percent, simulate.panic_percent, simulate.exit_percent];
                 if percents.iter().map(|p| u32::from(*p)).sum::<u32>() > 100 {
                     return refuse("simulate", "error, panic and exit together are over 100 %");
                 }
@@ -179,12 +161,7 @@ fn below(
     if inner_value < outer_value {
         Ok(())
     } else {
-        Err(ConfigError::Timeouts {
-            inner,
-            inner_value,
-            outer,
-            outer_value,
-        })
+        Err(ConfigError::Timeouts { inner, inner_value, outer, outer_value })
     }
 }
 

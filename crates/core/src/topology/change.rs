@@ -146,16 +146,10 @@ impl fmt::Display for Conflict {
         let name = self.name();
         match self {
             Conflict::Owned { owner, .. } => {
-                write!(
-                    f,
-                    "{kind} {name} belongs to {owner}; choose another spec.namePrefix"
-                )
+                write!(f, "{kind} {name} belongs to {owner}; choose another spec.namePrefix")
             }
             Conflict::Unmarked { differences, .. } => {
-                write!(
-                    f,
-                    "{kind} {name} exists without Warren's owner marker; delete it"
-                )?;
+                write!(f, "{kind} {name} exists without Warren's owner marker; delete it")?;
                 match differences.as_slice() {
                     [] => Ok(()),
                     some => write!(f, " (it also differs: {})", some.join("; ")),

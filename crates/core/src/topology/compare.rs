@@ -82,39 +82,20 @@ pub fn compare(wanted: &Topology, found: &Found, owner: &Owner) -> Comparison {
     let mut result = Comparison::default();
     let exchanges = judge.exchanges(&wanted.exchanges, &mut result.conflicts);
     let queues = judge.queues(&wanted.queues, &mut result.conflicts);
-    let taken: Vec<String> = result
-        .conflicts
-        .iter()
-        .map(|c| c.name().to_owned())
-        .collect();
+    let taken: Vec<String> = result.conflicts.iter().map(|c| c.name().to_owned()).collect();
     let free = |name: &str| !taken.iter().any(|other| other == name);
 
-    let policies = wanted
-        .policies
-        .iter()
-        .filter(|p| free(&p.name) && judge.policy_differs(p));
-    result
-        .changes
-        .extend(policies.cloned().map(Change::PutPolicy));
+    let policies = wanted.policies.iter().filter(|p| free(&p.name) && judge.policy_differs(p));
+    result.changes.extend(policies.cloned().map(Change::PutPolicy));
 
     // The ingress exchange is last of all, so that nothing is taken in before it has a place.
-    let (ingress, inner): (Vec<_>, Vec<_>) = exchanges
-        .into_iter()
-        .partition(|e| wanted.exchanges.last() == Some(e));
-    result
-        .changes
-        .extend(inner.into_iter().map(Change::DeclareExchange));
-    result
-        .changes
-        .extend(queues.into_iter().map(Change::DeclareQueue));
-    result
-        .changes
-        .extend(ingress.into_iter().map(Change::DeclareExchange));
+    let (ingress, inner): (Vec<_>, Vec<_>) =
+        exchanges.into_iter().partition(|e| wanted.exchanges.last() == Some(e));
+    result.changes.extend(inner.into_iter().map(Change::DeclareExchange));
+    result.changes.extend(queues.into_iter().map(Change::DeclareQueue));
+    result.changes.extend(ingress.into_iter().map(Change::DeclareExchange));
 
-    let bindings = wanted
-        .bindings
-        .iter()
-        .filter(|b| free(&b.source) && free(&b.queue));
+    let bindings = wanted.bindings.iter().filter(|b| free(&b.source) && free(&b.queue));
     let missing = bindings.filter(|b| !judge.is_bound(b)).cloned();
     result.changes.extend(missing.map(Change::Bind));
     judge.unwanted_bindings(wanted, &mut result);
@@ -178,17 +159,9 @@ impl Judge<'_> {
             Relation::Other(owner) | Relation::OtherCluster(owner) => {
                 Some(Conflict::Owned { kind, name, owner })
             }
-            Relation::Unmarked => Some(Conflict::Unmarked {
-                kind,
-                name,
-                differences,
-            }),
+            Relation::Unmarked => Some(Conflict::Unmarked { kind, name, differences }),
             Relation::Ours if differences.is_empty() => None,
-            Relation::Ours => Some(Conflict::Inequivalent {
-                kind,
-                name,
-                differences,
-            }),
+            Relation::Ours => Some(Conflict::Inequivalent { kind, name, differences }),
         }
     }
 
@@ -202,10 +175,7 @@ impl Judge<'_> {
     }
 
     fn is_bound(&self, wanted: &Binding) -> bool {
-        self.found
-            .bindings
-            .iter()
-            .any(|found| found.binding == *wanted)
+        self.found.bindings.iter().any(|found| found.binding == *wanted)
     }
 
     /// A binding between two objects of ours that is not wanted is an old one of ours; one that
@@ -225,17 +195,11 @@ impl Judge<'_> {
     }
 
     fn is_our_exchange(&self, name: &str) -> bool {
-        self.found
-            .exchanges
-            .get(name)
-            .is_some_and(|found| self.is_ours(&found.arguments))
+        self.found.exchanges.get(name).is_some_and(|found| self.is_ours(&found.arguments))
     }
 
     fn is_our_queue(&self, name: &str) -> bool {
-        self.found
-            .queues
-            .get(name)
-            .is_some_and(|found| self.is_ours(&found.arguments))
+        self.found.queues.get(name).is_some_and(|found| self.is_ours(&found.arguments))
     }
 
     fn is_ours(&self, arguments: &Arguments) -> bool {
@@ -246,9 +210,7 @@ impl Judge<'_> {
 
 /// What differs apart from the marker, which is judged as a relation.
 fn differences(wanted: &Arguments, found: &Arguments) -> Vec<String> {
-    let names = wanted
-        .keys()
-        .chain(found.keys().filter(|name| !wanted.contains_key(*name)));
+    let names = wanted.keys().chain(found.keys().filter(|name| !wanted.contains_key(*name)));
     names
         .filter(|name| *name != owner::ARGUMENT)
         .filter(|name| wanted.get(*name) != found.get(*name))
@@ -256,11 +218,7 @@ fn differences(wanted: &Arguments, found: &Arguments) -> Vec<String> {
             let shown = |value: Option<&Argument>| {
                 value.map_or_else(|| "absent".to_owned(), Argument::to_string)
             };
-            format!(
-                "{name}: is {}, should be {}",
-                shown(found.get(name)),
-                shown(wanted.get(name))
-            )
+            format!("{name}: is {}, should be {}", shown(found.get(name)), shown(wanted.get(name)))
         })
         .collect()
 }

@@ -80,27 +80,14 @@ pub fn desired(layout: &Layout, facts: BrokerFacts) -> Topology {
     let of = Objects { layout, facts };
     let queues = &layout.queues;
     let mut topology = Topology {
-        policies: queues
-            .iter()
-            .flat_map(|q| [of.main_policy(q), of.dead_policy(q)])
-            .collect(),
-        exchanges: vec![
-            of.internal_exchange(),
-            of.unrouted_exchange(),
-            of.ingress_exchange(),
-        ],
+        policies: queues.iter().flat_map(|q| [of.main_policy(q), of.dead_policy(q)]).collect(),
+        exchanges: vec![of.internal_exchange(), of.unrouted_exchange(), of.ingress_exchange()],
         queues: queues.iter().map(|q| of.dead_queue(q)).collect(),
         bindings: queues.iter().map(|q| of.dead_binding(q)).collect(),
     };
-    topology
-        .policies
-        .extend([of.tier_policy(), of.unrouted_policy()]);
-    topology
-        .queues
-        .extend(queues.iter().map(|q| of.main_queue(q)));
-    topology
-        .bindings
-        .extend(queues.iter().map(|q| of.return_binding(q)));
+    topology.policies.extend([of.tier_policy(), of.unrouted_policy()]);
+    topology.queues.extend(queues.iter().map(|q| of.main_queue(q)));
+    topology.bindings.extend(queues.iter().map(|q| of.return_binding(q)));
     for queue in queues {
         for tier in &queue.tiers {
             topology.queues.push(of.tier_queue(queue, *tier));
@@ -111,9 +98,7 @@ pub fn desired(layout: &Layout, facts: BrokerFacts) -> Topology {
         topology.queues.push(of.unrouted_queue());
         topology.bindings.push(of.unrouted_binding());
     }
-    topology
-        .bindings
-        .extend(queues.iter().flat_map(|q| of.ingress_bindings(q)));
+    topology.bindings.extend(queues.iter().flat_map(|q| of.ingress_bindings(q)));
     topology
 }
 
@@ -138,20 +123,12 @@ impl Objects<'_> {
 
     fn internal_exchange(&self) -> Exchange {
         let kind = ExchangeKind::Direct;
-        Exchange {
-            name: self.prefix().internal(),
-            kind,
-            arguments: self.marked([]),
-        }
+        Exchange { name: self.prefix().internal(), kind, arguments: self.marked([]) }
     }
 
     fn unrouted_exchange(&self) -> Exchange {
         let kind = ExchangeKind::Fanout;
-        Exchange {
-            name: self.prefix().unrouted(),
-            kind,
-            arguments: self.marked([]),
-        }
+        Exchange { name: self.prefix().unrouted(), kind, arguments: self.marked([]) }
     }
 
     fn ingress_exchange(&self) -> Exchange {
@@ -165,10 +142,7 @@ impl Objects<'_> {
 
     fn dead_queue(&self, queue: &QueueLayout) -> Queue {
         let name = self.prefix().dead(&queue.name);
-        Queue {
-            name,
-            arguments: self.marked([quorum()]),
-        }
+        Queue { name, arguments: self.marked([quorum()]) }
     }
 
     fn main_queue(&self, queue: &QueueLayout) -> Queue {
@@ -181,17 +155,11 @@ impl Objects<'_> {
         let name = self.prefix().tier(&queue.name, tier);
         let ttl = ("x-message-ttl", whole_millis(tier));
         let route = self.dead_lettering(queue.name.return_key());
-        Queue {
-            name,
-            arguments: self.marked(route.into_iter().chain([ttl])),
-        }
+        Queue { name, arguments: self.marked(route.into_iter().chain([ttl])) }
     }
 
     fn unrouted_queue(&self) -> Queue {
-        Queue {
-            name: self.prefix().unrouted(),
-            arguments: self.marked([quorum()]),
-        }
+        Queue { name: self.prefix().unrouted(), arguments: self.marked([quorum()]) }
     }
 
     /// At-least-once dead-lettering needs `reject-publish`; without it the broker falls back to
@@ -215,20 +183,12 @@ impl Objects<'_> {
     }
 
     fn tier_binding(&self, queue: &QueueLayout, tier: Duration) -> Binding {
-        self.internal_binding(
-            self.prefix().tier(&queue.name, tier),
-            queue.name.retry_key(tier),
-        )
+        self.internal_binding(self.prefix().tier(&queue.name, tier), queue.name.retry_key(tier))
     }
 
     fn internal_binding(&self, queue: String, routing_key: String) -> Binding {
         let source = self.prefix().internal();
-        Binding {
-            source,
-            queue,
-            routing_key,
-            arguments: Arguments::new(),
-        }
+        Binding { source, queue, routing_key, arguments: Arguments::new() }
     }
 
     fn unrouted_binding(&self) -> Binding {
@@ -262,12 +222,8 @@ impl Objects<'_> {
             Some(("delivery-limit", i64::from(limits.delivery_limit).into())),
             consumer_timeout,
             limits.max_length.map(|n| ("max-length", whole(n))),
-            limits
-                .max_length_bytes
-                .map(|n| ("max-length-bytes", whole(n))),
-            limits
-                .message_ttl
-                .map(|ttl| ("message-ttl", whole_millis(ttl))),
+            limits.max_length_bytes.map(|n| ("max-length-bytes", whole(n))),
+            limits.message_ttl.map(|ttl| ("message-ttl", whole_millis(ttl))),
         ];
         let name = self.prefix().main(&queue.name);
         // A queue that had to be made anew under other arguments is `P.<q>.r<N>`.
@@ -278,19 +234,11 @@ impl Objects<'_> {
     fn dead_policy(&self, queue: &QueueLayout) -> Policy {
         let limits = &queue.limits;
         let own = [
-            limits
-                .dead_max_length_bytes
-                .map(|n| ("max-length-bytes", whole(n))),
-            limits
-                .dead_retention
-                .map(|ttl| ("message-ttl", whole_millis(ttl))),
+            limits.dead_max_length_bytes.map(|n| ("max-length-bytes", whole(n))),
+            limits.dead_retention.map(|ttl| ("message-ttl", whole_millis(ttl))),
         ];
         let name = self.prefix().dead(&queue.name);
-        self.policy(
-            name.clone(),
-            exactly([name.as_str()]),
-            self.keeping().into_iter().chain(own),
-        )
+        self.policy(name.clone(), exactly([name.as_str()]), self.keeping().into_iter().chain(own))
     }
 
     fn tier_policy(&self) -> Policy {
@@ -324,11 +272,7 @@ impl Objects<'_> {
         Policy {
             name,
             pattern,
-            apply_to: if quorum_only {
-                "quorum_queues"
-            } else {
-                "queues"
-            },
+            apply_to: if quorum_only { "quorum_queues" } else { "queues" },
             definition: definition
                 .into_iter()
                 .flatten()

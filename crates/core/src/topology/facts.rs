@@ -22,11 +22,7 @@ pub struct BrokerFacts {
 
 impl BrokerVersion {
     /// The oldest version Warren is tested against.
-    pub const OLDEST: BrokerVersion = BrokerVersion {
-        major: 3,
-        minor: 10,
-        patch: 0,
-    };
+    pub const OLDEST: BrokerVersion = BrokerVersion { major: 3, minor: 10, patch: 0 };
 
     fn at_least(self, major: u16, minor: u16) -> bool {
         (self.major, self.minor) >= (major, minor)
@@ -51,12 +47,8 @@ impl BrokerFacts {
 
     /// The names that stand in `status.broker.capabilities`.
     pub fn capabilities(self) -> Vec<&'static str> {
-        let queue_type = self
-            .has_queue_type_policies()
-            .then_some("QueueTypePolicies");
-        let timeout = self
-            .has_queue_consumer_timeout()
-            .then_some("QueueConsumerTimeout");
+        let queue_type = self.has_queue_type_policies().then_some("QueueTypePolicies");
+        let timeout = self.has_queue_consumer_timeout().then_some("QueueConsumerTimeout");
         queue_type.into_iter().chain(timeout).collect()
     }
 }
@@ -76,11 +68,7 @@ impl FromStr for BrokerVersion {
         let mut numbers = core.split('.').map(str::parse::<u16>);
         let mut next = || numbers.next().and_then(Result::ok);
         let (major, minor) = (next().ok_or_else(refuse)?, next().ok_or_else(refuse)?);
-        Ok(Self {
-            major,
-            minor,
-            patch: next().unwrap_or(0),
-        })
+        Ok(Self { major, minor, patch: next().unwrap_or(0) })
     }
 }
 
@@ -106,12 +94,8 @@ mod tests {
 
     #[test]
     fn an_older_minor_with_more_digits_is_still_older() {
-        let old = BrokerFacts {
-            version: "3.9.30".parse().unwrap(),
-        };
-        let new = BrokerFacts {
-            version: "3.12.0".parse().unwrap(),
-        };
+        let old = BrokerFacts { version: "3.9.30".parse().unwrap() };
+        let new = BrokerFacts { version: "3.12.0".parse().unwrap() };
         assert!(!old.has_queue_type_policies() && new.has_queue_type_policies());
     }
 }

@@ -10,9 +10,7 @@ use crate::{
 };
 
 fn facts(version: &str) -> BrokerFacts {
-    BrokerFacts {
-        version: version.parse().unwrap(),
-    }
+    BrokerFacts { version: version.parse().unwrap() }
 }
 
 fn owner_of(name: &str) -> Owner {
@@ -32,10 +30,7 @@ fn limits() -> QueueLimits {
 }
 
 fn queue(name: &str) -> QueueLayout {
-    let rule = BindingRule {
-        routing_key: "order.*".to_owned(),
-        arguments: Arguments::new(),
-    };
+    let rule = BindingRule { routing_key: "order.*".to_owned(), arguments: Arguments::new() };
     QueueLayout {
         name: QueueName::new(name).unwrap(),
         bindings: vec![rule],
@@ -67,40 +62,18 @@ fn applied(topology: &Topology) -> Found {
         priority: POLICY_PRIORITY,
         definition: p.definition.clone(),
     };
-    let queue = |q: &Queue| FoundQueue {
-        durable: true,
-        arguments: q.arguments.clone(),
-    };
-    let binding = |b: &Binding| FoundBinding {
-        binding: b.clone(),
-        properties_key: "k".to_owned(),
-    };
+    let queue = |q: &Queue| FoundQueue { durable: true, arguments: q.arguments.clone() };
+    let binding = |b: &Binding| FoundBinding { binding: b.clone(), properties_key: "k".to_owned() };
     Found {
-        exchanges: topology
-            .exchanges
-            .iter()
-            .map(|e| (e.name.clone(), exchange(e)))
-            .collect(),
-        queues: topology
-            .queues
-            .iter()
-            .map(|q| (q.name.clone(), queue(q)))
-            .collect(),
+        exchanges: topology.exchanges.iter().map(|e| (e.name.clone(), exchange(e))).collect(),
+        queues: topology.queues.iter().map(|q| (q.name.clone(), queue(q))).collect(),
         bindings: topology.bindings.iter().map(binding).collect(),
-        policies: topology
-            .policies
-            .iter()
-            .map(|p| (p.name.clone(), policy(p)))
-            .collect(),
+        policies: topology.policies.iter().map(|p| (p.name.clone(), policy(p))).collect(),
     }
 }
 
 fn compared(found: &Found) -> Comparison {
-    compare(
-        &desired(&layout(), facts("4.3.6")),
-        found,
-        &owner_of("orders"),
-    )
+    compare(&desired(&layout(), facts("4.3.6")), found, &owner_of("orders"))
 }
 
 #[test]
@@ -130,28 +103,15 @@ fn names_are_unique_and_every_queue_has_exactly_one_policy() {
 fn the_brokers_own_dead_lettering_has_no_cycle() {
     let topology = desired(&layout(), facts("4.3.6"));
     let target = |queue: &Queue| {
-        let key = queue
-            .arguments
-            .get("x-dead-letter-routing-key")?
-            .as_text()?
-            .to_owned();
+        let key = queue.arguments.get("x-dead-letter-routing-key")?.as_text()?.to_owned();
         let through = |b: &&Binding| b.source == "shop.orders.internal" && b.routing_key == key;
-        topology
-            .bindings
-            .iter()
-            .find(through)
-            .map(|b| b.queue.clone())
+        topology.bindings.iter().find(through).map(|b| b.queue.clone())
     };
     for start in &topology.queues {
         let mut at = start.clone();
         let mut steps = 0;
         while let Some(next) = target(&at) {
-            at = topology
-                .queues
-                .iter()
-                .find(|q| q.name == next)
-                .cloned()
-                .unwrap();
+            at = topology.queues.iter().find(|q| q.name == next).cloned().unwrap();
             steps += 1;
             assert!(steps <= 2, "{} never comes to rest", start.name);
         }
@@ -164,29 +124,16 @@ fn the_brokers_own_dead_lettering_has_no_cycle() {
 fn a_policy_says_nothing_the_broker_is_too_old_for() {
     let definition = |version, name: &str| {
         let topology = desired(&layout(), facts(version));
-        let policy = topology
-            .policies
-            .into_iter()
-            .find(|p| p.name == name)
-            .unwrap();
+        let policy = topology.policies.into_iter().find(|p| p.name == name).unwrap();
         let keys: Vec<String> = policy.definition.into_keys().collect();
         (policy.apply_to, keys.join(" "))
     };
     let main = "shop.orders.email";
-    assert_eq!(
-        definition("3.10.8", main),
-        ("queues", "delivery-limit overflow".to_owned())
-    );
-    let new = (
-        "quorum_queues",
-        "consumer-timeout delivery-limit overflow".to_owned(),
-    );
+    assert_eq!(definition("3.10.8", main), ("queues", "delivery-limit overflow".to_owned()));
+    let new = ("quorum_queues", "consumer-timeout delivery-limit overflow".to_owned());
     assert_eq!(definition("4.0.5", main), new);
     let dead = "shop.orders.email.dead";
-    assert_eq!(
-        definition("3.10.8", dead),
-        ("queues", "overflow".to_owned())
-    );
+    assert_eq!(definition("3.10.8", dead), ("queues", "overflow".to_owned()));
     let kept = ("quorum_queues", "delivery-limit overflow".to_owned());
     assert_eq!(definition("4.0.5", dead), kept);
 }
@@ -207,15 +154,9 @@ fn an_empty_broker_gets_everything_in_a_safe_order() {
         place("bind shop.orders -[order.*]-> shop.orders.email"),
     ];
     assert!(order.is_sorted(), "{text:#?}");
-    let first_ingress = text
-        .iter()
-        .position(|l| l.starts_with("bind shop.orders -["))
-        .unwrap();
+    let first_ingress = text.iter().position(|l| l.starts_with("bind shop.orders -[")).unwrap();
     let rest = text.get(first_ingress..).unwrap();
-    assert!(
-        rest.iter().all(|l| l.starts_with("bind shop.orders -[")),
-        "{rest:#?}"
-    );
+    assert!(rest.iter().all(|l| l.starts_with("bind shop.orders -[")), "{rest:#?}");
 }
 
 #[test]
@@ -229,19 +170,9 @@ fn what_somebody_deleted_or_edited_is_written_again() {
     let mut found = applied(&desired(&layout(), facts("4.3.6")));
     found.queues.remove("shop.orders.email.retry.1000");
     found.exchanges.remove("shop.orders.internal");
-    found
-        .bindings
-        .retain(|b| b.binding.routing_key != "email.dead");
-    found
-        .policies
-        .get_mut("shop.orders.audit")
-        .unwrap()
-        .priority = 0;
-    let text: Vec<String> = compared(&found)
-        .changes
-        .iter()
-        .map(Change::to_string)
-        .collect();
+    found.bindings.retain(|b| b.binding.routing_key != "email.dead");
+    found.policies.get_mut("shop.orders.audit").unwrap().priority = 0;
+    let text: Vec<String> = compared(&found).changes.iter().map(Change::to_string).collect();
     assert_eq!(
         text,
         [
@@ -262,16 +193,10 @@ fn a_binding_of_ours_that_is_no_longer_wanted_goes_and_a_strangers_stays() {
         routing_key: "old.*".to_owned(),
         arguments: Arguments::new(),
     };
-    let foreign = Binding {
-        queue: "their.queue".to_owned(),
-        ..stale.clone()
-    };
+    let foreign = Binding { queue: "their.queue".to_owned(), ..stale.clone() };
     for binding in [&stale, &foreign] {
         let properties_key = "old.*".to_owned();
-        found.bindings.push(FoundBinding {
-            binding: binding.clone(),
-            properties_key,
-        });
+        found.bindings.push(FoundBinding { binding: binding.clone(), properties_key });
     }
     let result = compared(&found);
     let text: Vec<String> = result.changes.iter().map(Change::to_string).collect();
@@ -283,27 +208,18 @@ fn a_binding_of_ours_that_is_no_longer_wanted_goes_and_a_strangers_stays() {
 fn an_object_of_somebody_else_is_never_touched() {
     let mut found = applied(&desired(&layout(), facts("4.3.6")));
     for (marker, says) in [
-        (
-            Some("c1/shop/invoices/u9"),
-            "belongs to c1/shop/invoices/u9",
-        ),
+        (Some("c1/shop/invoices/u9"), "belongs to c1/shop/invoices/u9"),
         (Some("c2/shop/orders/u1"), "belongs to c2/shop/orders/u1"),
         (None, "exists without Warren's owner marker"),
     ] {
         let queue = found.queues.get_mut("shop.orders.email").unwrap();
         queue.arguments.remove(owner::ARGUMENT);
-        queue
-            .arguments
-            .extend(marker.map(|m| (owner::ARGUMENT.to_owned(), m.into())));
+        queue.arguments.extend(marker.map(|m| (owner::ARGUMENT.to_owned(), m.into())));
         found.policies.remove("shop.orders.email");
-        found
-            .bindings
-            .retain(|b| b.binding.queue != "shop.orders.email");
+        found.bindings.retain(|b| b.binding.queue != "shop.orders.email");
         let result = compared(&found);
         assert_eq!(result.changes, []);
-        let [conflict] = result.conflicts.as_slice() else {
-            panic!("{:?}", result.conflicts)
-        };
+        let [conflict] = result.conflicts.as_slice() else { panic!("{:?}", result.conflicts) };
         assert!(conflict.to_string().contains(says), "{conflict}");
     }
 }
@@ -311,48 +227,19 @@ fn an_object_of_somebody_else_is_never_touched() {
 #[test]
 fn other_arguments_are_named_one_by_one() {
     let mut found = applied(&desired(&layout(), facts("4.3.6")));
-    let queue = found
-        .queues
-        .get_mut("shop.orders.email.retry.1000")
-        .unwrap();
-    queue
-        .arguments
-        .insert("x-message-ttl".to_owned(), 2_000.into());
+    let queue = found.queues.get_mut("shop.orders.email.retry.1000").unwrap();
+    queue.arguments.insert("x-message-ttl".to_owned(), 2_000.into());
     queue.arguments.insert("x-max-length".to_owned(), 5.into());
     let conflict = compared(&found).conflicts.pop().unwrap().to_string();
-    assert!(
-        conflict.contains("x-message-ttl: is 2000, should be 1000"),
-        "{conflict}"
-    );
-    assert!(
-        conflict.contains("x-max-length: is 5, should be absent"),
-        "{conflict}"
-    );
+    assert!(conflict.contains("x-message-ttl: is 2000, should be 1000"), "{conflict}");
+    assert!(conflict.contains("x-max-length: is 5, should be absent"), "{conflict}");
 }
 
 #[test]
 fn dropping_what_is_not_routed_needs_no_queue_but_keeps_the_exchange() {
-    let drop = Layout {
-        unrouted: Unrouted::Drop,
-        ..layout()
-    };
+    let drop = Layout { unrouted: Unrouted::Drop, ..layout() };
     let topology = desired(&drop, facts("4.3.6"));
-    assert!(
-        topology
-            .exchanges
-            .iter()
-            .any(|e| e.name == "shop.orders.unrouted")
-    );
-    assert!(
-        topology
-            .queues
-            .iter()
-            .all(|q| q.name != "shop.orders.unrouted")
-    );
-    assert!(
-        topology
-            .bindings
-            .iter()
-            .all(|b| b.source != "shop.orders.unrouted")
-    );
+    assert!(topology.exchanges.iter().any(|e| e.name == "shop.orders.unrouted"));
+    assert!(topology.queues.iter().all(|q| q.name != "shop.orders.unrouted"));
+    assert!(topology.bindings.iter().all(|b| b.source != "shop.orders.unrouted"));
 }

@@ -27,11 +27,7 @@ pub fn worker_permissions(prefix: &Prefix, queue: &QueueName) -> Permissions {
 
 /// A producer publishes to the ingress exchange and does nothing else.
 pub fn producer_permissions(prefix: &Prefix) -> Permissions {
-    Permissions {
-        configure: exactly([]),
-        write: exactly([prefix.as_str()]),
-        read: exactly([]),
-    }
+    Permissions { configure: exactly([]), write: exactly([prefix.as_str()]), read: exactly([]) }
 }
 
 #[cfg(test)]
@@ -47,11 +43,7 @@ mod tests {
         assert_eq!(worker.read, r"^shop\.orders\.email$");
         let producer = producer_permissions(&prefix);
         assert_eq!(
-            (
-                producer.configure.as_str(),
-                producer.write.as_str(),
-                producer.read.as_str()
-            ),
+            (producer.configure.as_str(), producer.write.as_str(), producer.read.as_str()),
             ("^$", r"^shop\.orders$", "^$")
         );
     }

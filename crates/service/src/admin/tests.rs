@@ -21,16 +21,8 @@ fn program() -> Program {
     let (readiness, readiness_seen) = watch::channel(Readiness::not_ready("connecting"));
     let metrics = Metrics::new(&[]).unwrap();
     metrics.counter("seen_total", "Seen.").unwrap();
-    let admin = Admin {
-        metrics,
-        readiness: readiness_seen,
-        liveness,
-    };
-    Program {
-        router: router(admin),
-        readiness,
-        fatal,
-    }
+    let admin = Admin { metrics, readiness: readiness_seen, liveness };
+    Program { router: router(admin), readiness, fatal }
 }
 
 async fn get_from(router: &Router, path: &str) -> (StatusCode, String) {
@@ -51,9 +43,7 @@ async fn readiness_follows_what_the_program_publishes() {
         json!({"ready": false, "state": "connecting"})
     );
 
-    program
-        .readiness
-        .send_replace(Readiness::ready("paused").because("rate").last_status(429));
+    program.readiness.send_replace(Readiness::ready("paused").because("rate").last_status(429));
     let (status, body) = get_from(&program.router, "/readyz").await;
     assert_eq!(status, StatusCode::OK);
     assert_eq!(
@@ -66,10 +56,7 @@ async fn readiness_follows_what_the_program_publishes() {
 async fn a_program_that_is_not_ready_is_alive() {
     let program = program();
     let (status, body) = get_from(&program.router, "/livez").await;
-    assert_eq!(
-        (status, body.as_str()),
-        (StatusCode::OK, r#"{"alive":true}"#)
-    );
+    assert_eq!((status, body.as_str()), (StatusCode::OK, r#"{"alive":true}"#));
 }
 
 #[tokio::test]
@@ -85,10 +72,7 @@ async fn a_program_that_is_beyond_help_is_not_alive() {
 async fn a_scrape_gets_the_text_format() {
     let request = Request::get("/metrics").body(Body::empty()).unwrap();
     let response = program().router.oneshot(request).await.unwrap();
-    assert_eq!(
-        response.headers()[header::CONTENT_TYPE],
-        "text/plain; version=0.0.4"
-    );
+    assert_eq!(response.headers()[header::CONTENT_TYPE], "text/plain; version=0.0.4");
     let bytes = to_bytes(response.into_body(), 100_000).await.unwrap();
     let text = String::from_utf8(bytes.to_vec()).unwrap();
     assert!(text.contains("\nseen_total 0\n"), "{text}");

@@ -27,9 +27,7 @@ fn lines(metrics: &Metrics, name: &str) -> Vec<String> {
 #[test]
 fn a_counter_keeps_its_exact_name() {
     let metrics = Metrics::new(&[]).unwrap();
-    let consumed = metrics
-        .counter("messages_consumed_total", "Messages taken.")
-        .unwrap();
+    let consumed = metrics.counter("messages_consumed_total", "Messages taken.").unwrap();
     consumed.inc();
     assert_eq!(
         lines(&metrics, "messages_consumed_total"),
@@ -44,65 +42,43 @@ fn a_counter_keeps_its_exact_name() {
 #[test]
 fn every_value_of_a_closed_set_is_shown_before_it_is_used() {
     let metrics = Metrics::new(&[]).unwrap();
-    let settled = metrics
-        .closed_counters("settled_total", "Settled messages.", SETTLEMENTS)
-        .unwrap();
-    let open = metrics
-        .closed_gauges("state", "The state.", SETTLEMENTS)
-        .unwrap();
+    let settled =
+        metrics.closed_counters("settled_total", "Settled messages.", SETTLEMENTS).unwrap();
+    let open = metrics.closed_gauges("state", "The state.", SETTLEMENTS).unwrap();
     settled.inc(Settlement::Acked);
     settled.add(Settlement::Acked, 2);
     open.set(Settlement::Retried, 0.5);
     assert_eq!(settled.get(Settlement::Acked), 3);
     assert_eq!(
         lines(&metrics, "settled_total{"),
-        [
-            "settled_total{settlement=\"acked\"} 3",
-            "settled_total{settlement=\"retried\"} 0"
-        ]
+        ["settled_total{settlement=\"acked\"} 3", "settled_total{settlement=\"retried\"} 0"]
     );
     assert_eq!(
         lines(&metrics, "state{"),
-        [
-            "state{settlement=\"acked\"} 0",
-            "state{settlement=\"retried\"} 0.5"
-        ]
+        ["state{settlement=\"acked\"} 0", "state{settlement=\"retried\"} 0.5"]
     );
 }
 
 #[test]
 fn an_open_set_shows_what_was_seen_until_it_is_removed() {
     let metrics = Metrics::new(&[]).unwrap();
-    let codes = metrics
-        .open_counters("responses_total", "Answers.", ["code"])
-        .unwrap();
-    let depth = metrics
-        .open_gauges("depth", "Messages.", ["pipeline", "queue"])
-        .unwrap();
+    let codes = metrics.open_counters("responses_total", "Answers.", ["code"]).unwrap();
+    let depth = metrics.open_gauges("depth", "Messages.", ["pipeline", "queue"]).unwrap();
     codes.inc(["503"]);
     depth.set(["orders", "email"], 7.0);
     depth.set(["orders", "sms"], 8.0);
     depth.remove(["orders", "email"]);
     depth.remove(["orders", "never-seen"]);
-    assert_eq!(
-        lines(&metrics, "responses_total{"),
-        ["responses_total{code=\"503\"} 1"]
-    );
-    assert_eq!(
-        lines(&metrics, "depth{"),
-        ["depth{pipeline=\"orders\",queue=\"sms\"} 8"]
-    );
+    assert_eq!(lines(&metrics, "responses_total{"), ["responses_total{code=\"503\"} 1"]);
+    assert_eq!(lines(&metrics, "depth{"), ["depth{pipeline=\"orders\",queue=\"sms\"} 8"]);
 }
 
 #[test]
 fn durations_fall_into_the_documented_buckets() {
     let metrics = Metrics::new(&[]).unwrap();
-    let duration = metrics
-        .histogram("work_seconds", "Work.", &SECONDS)
-        .unwrap();
-    let requests = metrics
-        .open_histograms("request_seconds", "Requests.", ["route"], &SECONDS)
-        .unwrap();
+    let duration = metrics.histogram("work_seconds", "Work.", &SECONDS).unwrap();
+    let requests =
+        metrics.open_histograms("request_seconds", "Requests.", ["route"], &SECONDS).unwrap();
     duration.observe(0.06);
     requests.observe(["/produce"], 400.0);
     let bounds: Vec<String> = lines(&metrics, "work_seconds_bucket")
@@ -137,13 +113,9 @@ fn common_labels_are_on_every_series() {
     let metrics = Metrics::new(&[("pipeline", "orders"), ("queue", "email")]).unwrap();
     let in_flight = metrics.gauge("in_flight", "Work in hand.").unwrap();
     in_flight.set(2.0);
-    let _settled = metrics
-        .closed_counters("settled_total", "Settled messages.", SETTLEMENTS)
-        .unwrap();
-    assert_eq!(
-        lines(&metrics, "in_flight{"),
-        ["in_flight{pipeline=\"orders\",queue=\"email\"} 2"]
-    );
+    let _settled =
+        metrics.closed_counters("settled_total", "Settled messages.", SETTLEMENTS).unwrap();
+    assert_eq!(lines(&metrics, "in_flight{"), ["in_flight{pipeline=\"orders\",queue=\"email\"} 2"]);
     assert_eq!(
         lines(&metrics, "settlement=\"acked\""),
         ["settled_total{pipeline=\"orders\",queue=\"email\",settlement=\"acked\"} 0"]
@@ -157,11 +129,7 @@ fn the_process_reports_its_memory() {
     let memory = lines(&metrics, "process_resident_memory_bytes ");
     let value: f64 = memory
         .iter()
-        .find_map(|line| {
-            line.strip_prefix("process_resident_memory_bytes ")?
-                .parse()
-                .ok()
-        })
+        .find_map(|line| line.strip_prefix("process_resident_memory_bytes ")?.parse().ok())
         .unwrap();
     assert!(value > 0.0, "{memory:?}");
 }
@@ -186,17 +154,10 @@ fn a_wrong_metric_is_an_error_that_names_it() {
         metrics.counter("taken total", "Malformed.").unwrap_err(),
     ];
     for (error, name) in errors.iter().zip(["taken_total", "taken total"]) {
-        assert_eq!(
-            error.to_string(),
-            format!("cannot register the metric `{name}`")
-        );
+        assert_eq!(error.to_string(), format!("cannot register the metric `{name}`"));
     }
     assert!(metrics.gauge("without_help", "").is_err());
-    assert!(
-        metrics
-            .histogram("falling", "Buckets.", &[2.0, 1.0])
-            .is_err()
-    );
+    assert!(metrics.histogram("falling", "Buckets.", &[2.0, 1.0]).is_err());
     let labelled = Metrics::new(&[("not a label", "x")]).unwrap();
     assert!(labelled.counter("labelled_total", "One.").is_err());
 }

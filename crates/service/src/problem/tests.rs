@@ -45,14 +45,11 @@ fn broken() -> String {
 
 #[tokio::test]
 async fn a_problem_carries_what_was_put_into_it() {
-    let response = Problem::new(
-        StatusCode::SERVICE_UNAVAILABLE,
-        "no connection to the broker",
-    )
-    .reason("disconnected")
-    .message_id("0199a6")
-    .retry_after(Duration::from_millis(1500))
-    .into_response();
+    let response = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "no connection to the broker")
+        .reason("disconnected")
+        .message_id("0199a6")
+        .retry_after(Duration::from_millis(1500))
+        .into_response();
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(response.headers()[header::RETRY_AFTER], "2");
     assert_eq!(

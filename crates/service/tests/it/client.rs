@@ -22,8 +22,7 @@ impl Client {
     }
 
     pub(crate) async fn get(&mut self, path: &str) {
-        self.send(&format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n"))
-            .await;
+        self.send(&format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n")).await;
     }
 
     /// Tells the server that nothing more will be sent.
@@ -56,18 +55,15 @@ impl Client {
 
     /// The next answer: its head, and its body as far as Content-Length says.
     pub(crate) async fn answer(&mut self) -> String {
-        timeout(PATIENCE, self.read_answer())
-            .await
-            .expect("the server answers")
+        timeout(PATIENCE, self.read_answer()).await.expect("the server answers")
     }
 
     /// Whatever the server still says until it hangs up.
     pub(crate) async fn rest(&mut self) -> String {
         let mut bytes = Vec::new();
         // A connection that is reset is closed as well.
-        let _ = timeout(PATIENCE, self.0.read_to_end(&mut bytes))
-            .await
-            .expect("the server hangs up");
+        let _ =
+            timeout(PATIENCE, self.0.read_to_end(&mut bytes)).await.expect("the server hangs up");
         String::from_utf8(bytes).unwrap()
     }
 

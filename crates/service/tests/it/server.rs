@@ -23,12 +23,8 @@ use crate::client::{Client, PATIENCE};
 const SHORT: Duration = Duration::from_millis(300);
 
 /// Limits that no test reaches unless it makes one shorter.
-const GENEROUS: Limits = Limits {
-    connections: 16,
-    header_read: PATIENCE,
-    stalled_write: PATIENCE,
-    drain: PATIENCE,
-};
+const GENEROUS: Limits =
+    Limits { connections: 16, header_read: PATIENCE, stalled_write: PATIENCE, drain: PATIENCE };
 
 struct Server {
     address: SocketAddr,
@@ -42,21 +38,13 @@ struct Server {
 
 impl Server {
     async fn start(limits: Limits) -> Self {
-        let listener = server::bind(([127, 0, 0, 1], 0).into(), "PORT")
-            .await
-            .unwrap();
+        let listener = server::bind(([127, 0, 0, 1], 0).into(), "PORT").await.unwrap();
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
         let (begun, release) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let router = routes(Arc::clone(&begun), Arc::clone(&release));
         let task = tokio::spawn(server::serve(listener, router, limits, stop.clone()));
-        Self {
-            address,
-            stop,
-            task,
-            begun,
-            release,
-        }
+        Self { address, stop, task, begun, release }
     }
 
     async fn connect(&self) -> Client {
@@ -65,10 +53,7 @@ impl Server {
 
     /// Waits until the server has ended.
     async fn wait_for_end(self) {
-        timeout(PATIENCE, self.task)
-            .await
-            .expect("the server ends")
-            .unwrap();
+        timeout(PATIENCE, self.task).await.expect("the server ends").unwrap();
     }
 }
 
@@ -107,10 +92,7 @@ async fn a_handler_sees_its_client_and_the_connection_is_used_again() {
 
 #[tokio::test]
 async fn a_client_that_sends_its_head_slowly_is_cut_off() {
-    let limits = Limits {
-        header_read: SHORT,
-        ..GENEROUS
-    };
+    let limits = Limits { header_read: SHORT, ..GENEROUS };
     let server = Server::start(limits).await;
     let (time, answer) = server.connect().await.send_slowly("GET /").await;
     assert!(time >= SHORT && time < PATIENCE / 2, "{time:?}");
@@ -119,10 +101,7 @@ async fn a_client_that_sends_its_head_slowly_is_cut_off() {
 
 #[tokio::test]
 async fn a_client_that_sends_nothing_is_cut_off() {
-    let limits = Limits {
-        header_read: SHORT,
-        ..GENEROUS
-    };
+    let limits = Limits { header_read: SHORT, ..GENEROUS };
     let server = Server::start(limits).await;
     let begun = Instant::now();
     assert_eq!(server.connect().await.rest().await, "");
@@ -131,10 +110,7 @@ async fn a_client_that_sends_nothing_is_cut_off() {
 
 #[tokio::test]
 async fn a_client_that_keeps_an_idle_connection_is_cut_off() {
-    let limits = Limits {
-        header_read: SHORT,
-        ..GENEROUS
-    };
+    let limits = Limits { header_read: SHORT, ..GENEROUS };
     let server = Server::start(limits).await;
     let mut client = server.connect().await;
     client.get("/peer").await;
@@ -151,10 +127,7 @@ async fn a_client_that_sends_its_body_slowly_gets_a_408() {
     assert!(time >= SHORT && time < PATIENCE / 2, "{time:?}");
     assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
     assert!(answer.contains("application/problem+json"), "{answer}");
-    assert!(
-        answer.contains("the body did not arrive within 300ms"),
-        "{answer}"
-    );
+    assert!(answer.contains("the body did not arrive within 300ms"), "{answer}");
 }
 
 #[tokio::test]
@@ -170,10 +143,7 @@ async fn a_body_that_comes_in_time_is_read_whole() {
 
 #[tokio::test]
 async fn a_client_that_hangs_up_halfway_gives_its_place_back() {
-    let limits = Limits {
-        connections: 1,
-        ..GENEROUS
-    };
+    let limits = Limits { connections: 1, ..GENEROUS };
     let server = Server::start(limits).await;
     for cut_short in ["", "GET /pe", &format!("{}12", post_head(8))] {
         let mut rude = server.connect().await;
@@ -189,10 +159,7 @@ async fn a_client_that_hangs_up_halfway_gives_its_place_back() {
 
 #[tokio::test]
 async fn a_client_that_stops_listening_ends_its_request() {
-    let limits = Limits {
-        connections: 1,
-        ..GENEROUS
-    };
+    let limits = Limits { connections: 1, ..GENEROUS };
     let server = Server::start(limits).await;
     let mut rude = server.connect().await;
     rude.get("/held").await;
@@ -207,11 +174,7 @@ async fn a_client_that_stops_listening_ends_its_request() {
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn a_client_that_does_not_read_its_answer_gives_its_place_back() {
-    let limits = Limits {
-        connections: 1,
-        stalled_write: SHORT,
-        ..GENEROUS
-    };
+    let limits = Limits { connections: 1, stalled_write: SHORT, ..GENEROUS };
     let server = Server::start(limits).await;
     let mut deaf = server.connect().await;
     deaf.get("/large").await;
@@ -224,10 +187,7 @@ async fn a_client_that_does_not_read_its_answer_gives_its_place_back() {
 
 #[tokio::test]
 async fn one_client_too_many_waits_for_a_place() {
-    let limits = Limits {
-        connections: 2,
-        ..GENEROUS
-    };
+    let limits = Limits { connections: 2, ..GENEROUS };
     let server = Server::start(limits).await;
     let mut first = server.connect().await;
     let mut second = server.connect().await;
@@ -267,10 +227,7 @@ async fn a_stopped_server_finishes_what_runs_and_lets_nobody_in() {
 
 #[tokio::test]
 async fn a_stopped_server_cuts_off_what_does_not_finish() {
-    let limits = Limits {
-        drain: SHORT,
-        ..GENEROUS
-    };
+    let limits = Limits { drain: SHORT, ..GENEROUS };
     let server = Server::start(limits).await;
     let mut endless = server.connect().await;
     endless.get("/held").await;
@@ -295,9 +252,7 @@ async fn a_dropped_server_cuts_off_everything() {
 
 #[tokio::test]
 async fn a_port_that_is_taken_is_named_with_its_setting() {
-    let first = server::bind(([127, 0, 0, 1], 0).into(), "WARREN_HTTP_PORT")
-        .await
-        .unwrap();
+    let first = server::bind(([127, 0, 0, 1], 0).into(), "WARREN_HTTP_PORT").await.unwrap();
     let address = first.local_addr().unwrap();
     let error = server::bind(address, "WARREN_HTTP_PORT").await.unwrap_err();
     let port = address.port();
@@ -314,9 +269,7 @@ async fn a_port_that_is_taken_is_named_with_its_setting() {
 #[tokio::test]
 async fn an_address_of_another_machine_is_refused_with_the_reason() {
     // 192.0.2.0/24 is for documentation (RFC 5737): no machine has it.
-    let error = server::bind(([192, 0, 2, 1], 1).into(), "WARREN_HTTP_PORT")
-        .await
-        .unwrap_err();
+    let error = server::bind(([192, 0, 2, 1], 1).into(), "WARREN_HTTP_PORT").await.unwrap_err();
     let text = Failure::from(error).to_string();
     assert!(
         text.starts_with("cannot listen on 192.0.2.1:1; the port is set with WARREN_HTTP_PORT: "),

@@ -8,9 +8,7 @@ use warren_service::shutdown::Shutdown;
 use crate::client::PATIENCE;
 
 async fn wait_for(wish: &CancellationToken) {
-    timeout(PATIENCE, wish.cancelled())
-        .await
-        .expect("the signal is heard");
+    timeout(PATIENCE, wish.cancelled()).await.expect("the signal is heard");
 }
 
 #[tokio::test]

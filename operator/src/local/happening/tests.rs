@@ -1,3 +1,5 @@
+//! The words of what happens, as lines and as JSON.
+
 use jiff::ToSpan;
 use serde_json::{Value, json};
 use warren_core::scaling::{Doubt, LimitedBy, ReadySource, Reason, Terms, UnackedSource, Zero};

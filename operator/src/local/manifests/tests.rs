@@ -1,3 +1,5 @@
+//! Good manifests are read whole; bad ones are told with place and field, and never quoted.
+
 use std::fmt::Write as _;
 
 use super::*;

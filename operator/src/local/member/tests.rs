@@ -1,3 +1,6 @@
+//! Shells in the place of workers: crashes, drains, and processes that do not end. Real processes,
+//! so whatever takes time is waited for with a deadline.
+
 use std::{ffi::OsString, path::Path};
 
 use tempfile::TempDir;
@@ -13,14 +16,15 @@ use crate::local::{
 /// How long a test waits for what should come at once.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-struct Stage {
+/// A folder, and ears for what is told.
+pub(crate) struct Stage {
     folder: TempDir,
     told: UnboundedReceiver<Line>,
-    surroundings: Surroundings,
+    pub(crate) surroundings: Surroundings,
 }
 
 impl Stage {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let (lines, told) = happening::channel();
         let orders = PipelineId::new("shop", "orders").unwrap();
         Self {
@@ -40,7 +44,12 @@ impl Stage {
     }
 
     fn launch(&self, script: &str) -> Launch {
-        let launch = Launch {
+        self.template(script).of("orders-email-0".to_owned())
+    }
+
+    /// A launch without a name, of a shell with this script.
+    pub(crate) fn template(&self, script: &str) -> Launch {
+        Launch {
             name: String::new(),
             program: "/bin/sh".into(),
             arguments: ["-c", script].map(OsString::from).into(),
@@ -48,12 +57,11 @@ impl Stage {
             kill_after: PATIENCE,
             log: self.folder.path().to_owned(),
             record: self.folder.path().to_owned(),
-        };
-        launch.of("orders-email-0".to_owned())
+        }
     }
 
     /// Waits for a line with this text.
-    async fn wait_for_line(&mut self, text: &str) -> String {
+    pub(crate) async fn wait_for_line(&mut self, text: &str) -> String {
         let found = async {
             loop {
                 let line = self.told.recv().await.unwrap().to_string();
@@ -75,7 +83,7 @@ fn read(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap_or_default()
 }
 
-async fn wait_until(what: &str, condition: impl Fn() -> bool) {
+pub(crate) async fn wait_until(what: &str, condition: impl Fn() -> bool) {
     let poll = async {
         while !condition() {
             sleep(Duration::from_millis(20)).await;
@@ -85,7 +93,8 @@ async fn wait_until(what: &str, condition: impl Fn() -> bool) {
 }
 
 /// Keeps a shell alive until it gets SIGTERM, and says so; it reads no figures.
-const OBEDIENT: &str = "trap 'echo drained; exit 0' TERM; echo up; while :; do sleep 0.05; done";
+pub(crate) const OBEDIENT: &str =
+    "trap 'echo drained; exit 0' TERM; echo up; while :; do sleep 0.05; done";
 
 /// Does not care for SIGTERM.
 const STUBBORN: &str = "trap '' TERM; echo up; while :; do sleep 0.05; done";

@@ -1,3 +1,5 @@
+//! Answers become readings with an age; everything else stays unknown, with its reason.
+
 use warren_core::scaling::FRESH_FOR;
 
 use super::*;

@@ -51,21 +51,13 @@ fn each_mistake_ends_with_code_78_and_says_what_to_do() {
             "queus:",
             "p.yaml, document 1 (line 1): spec.queus: is not a field of a MessagePipeline",
         ),
-        (
-            "name: email",
-            "name: e-",
-            "spec.queues[0].name: ",
-        ),
+        ("name: email", "name: e-", "spec.queues[0].name: "),
         (
             "{simulate: {}}",
             "{simulate: {errorPercent: 101}}",
             "spec.queues[0].handler.simulate.errorPercent: ",
         ),
-        (
-            "{simulate: {}}",
-            "{forward: {exchange: x}}",
-            "is not available in this version",
-        ),
+        ("{simulate: {}}", "{forward: {exchange: x}}", "is not available in this version"),
         (
             "{simulate: {}}",
             http,
@@ -83,26 +75,14 @@ fn each_mistake_ends_with_code_78_and_says_what_to_do() {
             "kind: Secret\nmetadata: {name: rabbitmq}",
             "in the pipeline's namespace",
         ),
-        (
-            "host: localhost, ",
-            "",
-            "spec.broker.secretRef: Secret rabbitmq: ",
-        ),
-        (
-            "port: \"1\"",
-            "port: \"amqp\"",
-            "spec.broker.secretRef: Secret rabbitmq: ",
-        ),
+        ("host: localhost, ", "", "spec.broker.secretRef: Secret rabbitmq: "),
+        ("port: \"1\"", "port: \"amqp\"", "spec.broker.secretRef: Secret rabbitmq: "),
         (
             "kind: Secret",
             "kind: ConfigMap",
             "document 2 (line 10): kind: ConfigMap (v1) is nothing that local mode can run",
         ),
-        (
-            "stringData",
-            "data",
-            "document 2 (line 10): data.host: is not base64",
-        ),
+        ("stringData", "data", "document 2 (line 10): data.host: is not base64"),
         ("spec:", "spec: {", "p.yaml, document 1 (line "),
         (
             "metadata: {name: orders, namespace: shop}",
@@ -170,10 +150,7 @@ fn a_directory_or_program_that_is_not_there_is_named() {
 #[test]
 fn a_wrong_command_line_is_a_usage_error() {
     for typed in [vec!["local"], vec!["local", "-f"], vec!["locally"]] {
-        let output = std::process::Command::new(PROGRAM)
-            .args(&typed)
-            .output()
-            .unwrap();
+        let output = std::process::Command::new(PROGRAM).args(&typed).output().unwrap();
         assert_eq!(output.status.code(), Some(64), "{typed:?}");
     }
 }

@@ -28,9 +28,8 @@ async fn publish(producer: &str) -> BTreeSet<String> {
     let mut accepted = BTreeSet::new();
     let ids: Vec<String> = (0..ORDERS).map(|order| format!("order-{order}")).collect();
     for some in ids.chunks(100) {
-        let message = |id: &String| {
-            json!({"id": id, "routing_key": "order.new", "payload": {"order": id}})
-        };
+        let message =
+            |id: &String| json!({"id": id, "routing_key": "order.new", "payload": {"order": id}});
         let messages: Vec<Value> = some.iter().map(message).collect();
         let reply = client
             .post(format!("{producer}/batch-produce"))
@@ -107,9 +106,9 @@ async fn every_accepted_order_reaches_each_of_three_queues() {
         let accepted = publish(&producer_url(&local).await).await;
         assert_eq!(accepted.len(), ORDERS, "a broker at rest takes everything");
         wait_until(PATIENCE * 2, "each queue has received every accepted order", async || {
-            let received = received(&receiver);
+            let queues = received(&receiver);
             QUEUES.iter().all(|queue| {
-                let ids = received.get(*queue);
+                let ids = queues.get(*queue);
                 ids.is_some_and(|ids| accepted.iter().all(|id| ids.contains_key(id)))
             })
         })

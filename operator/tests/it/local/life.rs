@@ -12,7 +12,7 @@ use warren_core::{
 };
 use warren_test_support::{TestVhost, for_each_broker, wait_until};
 
-use super::run::{Local, PATIENCE, Place, is_there, kill};
+use super::run::{Local, PATIENCE, Place, is_there, kill, leads_a_group};
 
 const MANIFEST: &str = "\
 apiVersion: warren.dev/v1alpha1
@@ -36,10 +36,10 @@ const EXCHANGE: &str = "shop.local-life";
 const QUEUE: &str = "shop.local-life.email";
 
 /// Runs a test on every broker; on failure says what the program said and logged.
-async fn live(test: impl AsyncFn(&TestVhost, &Place)) {
+async fn live(manifest: &str, test: impl AsyncFn(&TestVhost, &Place)) {
     let test = &test;
     for_each_broker(async |vhost| {
-        let place = Place::new(MANIFEST, &vhost.login);
+        let place = Place::new(manifest, &vhost.login);
         let outcome = AssertUnwindSafe(test(vhost, &place)).catch_unwind().await;
         remove_users(vhost).await;
         if let Err(panic) = outcome {
@@ -56,10 +56,8 @@ async fn remove_users(vhost: &TestVhost) {
     let prefix = id.default_prefix().unwrap();
     let scope = UserScope::new(LOCAL_CLUSTER, &id, &vhost.name);
     let queue = QueueName::new("email").unwrap();
-    let users = [
-        prefix.worker_user(&queue, &scope, Slot::A),
-        prefix.producer_user(&scope, Slot::A),
-    ];
+    let users =
+        [prefix.worker_user(&queue, &scope, Slot::A), prefix.producer_user(&scope, Slot::A)];
     for user in users {
         vhost.management.delete_user(&user).await.unwrap();
     }
@@ -68,18 +66,12 @@ async fn remove_users(vhost: &TestVhost) {
 async fn publish(vhost: &TestVhost, count: usize) {
     let publisher = vhost.publisher(Settings::producer("test/publish")).await;
     let publications = (0..count).map(|number| {
-        let properties = Properties {
-            message_id: Some(format!("m-{number}")),
-            ..Properties::default()
-        };
+        let properties =
+            Properties { message_id: Some(format!("m-{number}")), ..Properties::default() };
         publisher.publish(Publication {
             exchange: EXCHANGE.to_owned(),
             routing_key: String::new(),
-            message: Message {
-                properties,
-                body: "{}".into(),
-                ..Message::default()
-            },
+            message: Message { properties, body: "{}".into(), ..Message::default() },
         })
     });
     for published in join_all(publications).await {
@@ -90,15 +82,13 @@ async fn publish(vhost: &TestVhost, count: usize) {
 
 async fn wait_for_condition(local: &Local, condition: &str, reason: &str) {
     local
-        .wait_for("condition", |event| {
-            event["condition"] == condition && event["reason"] == reason
-        })
+        .wait_for("condition", |event| event["condition"] == condition && event["reason"] == reason)
         .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn workers_follow_the_backlog_survive_crashes_and_leave_nothing_behind() {
-    live(async |vhost, place| {
+    live(MANIFEST, async |vhost, place| {
         let mut local = place.start(&["-o", "json"]);
         wait_for_condition(&local, "TopologyInSync", "InSync").await;
         publish(vhost, 300).await;
@@ -112,9 +102,8 @@ async fn workers_follow_the_backlog_survive_crashes_and_leave_nothing_behind() {
         kill(*id);
         let crash = local.wait_for("crashed", |event| event["name"] == **name).await;
         assert_eq!(crash["how"], "signal 9");
-        let started = local.wait_for("started", |event| {
-            event["name"] == **name && event["pid"] != *id
-        });
+        let started =
+            local.wait_for("started", |event| event["name"] == **name && event["pid"] != *id);
         started.await;
 
         local.wait_for("scaled", |event| event["to"] == 0).await;
@@ -138,11 +127,14 @@ async fn workers_follow_the_backlog_survive_crashes_and_leave_nothing_behind() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_signal_lets_busy_workers_finish_what_they_have_begun() {
-    live(async |vhost, place| {
+    live(MANIFEST, async |vhost, place| {
         let mut local = place.start(&["-o", "json"]);
         wait_for_condition(&local, "TopologyInSync", "InSync").await;
         publish(vhost, 100).await;
         wait_for_condition(&local, "WorkersAvailable", "Available").await;
+        for (name, id) in local.started() {
+            assert!(leads_a_group(id), "a terminal's Ctrl-C would reach {name}");
+        }
         local.signal(Signal::INT);
         assert_eq!(local.end().await, Some(0));
         assert!(local.events("killed").is_empty(), "all of them drained");
@@ -155,8 +147,44 @@ async fn a_signal_lets_busy_workers_finish_what_they_have_begun() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_second_signal_does_not_wait_for_what_has_begun() {
+    let slow = MANIFEST.replace("300ms", "10m").replace("10s", "10m");
+    live(&slow, async |vhost, place| {
+        let mut local = place.start(&["-o", "json"]);
+        wait_for_condition(&local, "TopologyInSync", "InSync").await;
+        publish(vhost, 4).await;
+        wait_for_condition(&local, "WorkersAvailable", "Available").await;
+        let idle = async || vhost.depth(QUEUE).await.ready > 0;
+        wait_until(PATIENCE, "the messages to be taken", async || !idle().await).await;
+        local.signal(Signal::INT);
+        local.wait_for("draining", |_| true).await;
+        local.signal(Signal::INT);
+        assert_eq!(local.end().await, Some(0));
+        let back = async || vhost.depth(QUEUE).await.ready == 4;
+        wait_until(PATIENCE, "the messages to be back", back).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_suspended_pipeline_has_its_queues_and_no_worker() {
+    let suspended = format!("{MANIFEST}  suspend: true\n");
+    live(&suspended, async |vhost, place| {
+        let mut local = place.start(&["-o", "json"]);
+        wait_for_condition(&local, "TopologyInSync", "InSync").await;
+        publish(vhost, 10).await;
+        wait_for_condition(&local, "WorkersAvailable", "Suspended").await;
+        local.signal(Signal::TERM);
+        assert_eq!(local.end().await, Some(0));
+        assert!(local.events("scaled").is_empty(), "{:?}", local.lines());
+        assert_eq!(vhost.depth(QUEUE).await.ready, 10);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_a_killed_run_left_behind_is_ended_and_the_next_run_goes_on() {
-    live(async |vhost, place| {
+    live(MANIFEST, async |vhost, place| {
         let mut first = place.start(&["-o", "json"]);
         wait_for_condition(&first, "TopologyInSync", "InSync").await;
         publish(vhost, 20).await;
@@ -183,7 +211,7 @@ async fn what_a_killed_run_left_behind_is_ended_and_the_next_run_goes_on() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_queue_that_somebody_deletes_is_declared_again_at_once() {
-    live(async |vhost, place| {
+    live(MANIFEST, async |vhost, place| {
         let mut local = place.start(&["-o", "json"]);
         wait_for_condition(&local, "ScalingActive", "ObservationFresh").await;
         vhost.management.delete_queue(&vhost.name, QUEUE).await.unwrap();

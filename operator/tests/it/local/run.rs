@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use rustix::process::{Pid, Signal, getpgid, kill_process, test_kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::{
@@ -88,12 +88,8 @@ impl Place {
         let log = self.0.path().join("operator.log");
         let log = fs::File::options().append(true).create(true).open(log).unwrap();
         let mut command = tokio::process::Command::from(self.command(more));
-        let mut child = command
-            .stdout(Stdio::piped())
-            .stderr(log)
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
+        let mut child =
+            command.stdout(Stdio::piped()).stderr(log).kill_on_drop(true).spawn().unwrap();
         let lines = Arc::new(Mutex::new(Vec::new()));
         let mut output = BufReader::new(child.stdout.take().unwrap()).lines();
         let told = Arc::clone(&lines);
@@ -183,6 +179,11 @@ pub(crate) fn is_there(id: i64) -> bool {
     test_kill_process(pid(id)).is_ok()
 }
 
+/// Whether a process leads a process group of its own.
+pub(crate) fn leads_a_group(id: i64) -> bool {
+    getpgid(Some(pid(id))).unwrap() == pid(id)
+}
+
 /// Kills a process as a crash would.
 pub(crate) fn kill(id: i64) {
     kill_process(pid(id), Signal::KILL).unwrap();
@@ -195,10 +196,6 @@ fn pid(id: i64) -> Pid {
 /// A program of the same build.
 fn neighbour(name: &str) -> PathBuf {
     let path = Path::new(PROGRAM).with_file_name(name);
-    assert!(
-        path.is_file(),
-        "{} is not there: run `cargo build -p {name}` first",
-        path.display()
-    );
+    assert!(path.is_file(), "{} is not there: run `cargo build -p {name}` first", path.display());
     path
 }

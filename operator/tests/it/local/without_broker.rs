@@ -68,14 +68,18 @@ async fn a_pipeline_is_not_run_twice_at_once() {
 }
 
 #[test]
+fn when_nobody_reads_any_more_it_ends() {
+    let place = Place::new(MANIFEST, &nowhere());
+    let mut command = place.command(&[]);
+    command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::null());
+    let mut child = command.spawn().unwrap();
+    drop(child.stdout.take());
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
 fn the_definition_of_the_custom_resource_is_written_as_yaml() {
-    let output = std::process::Command::new(PROGRAM)
-        .arg("crd")
-        .output()
-        .unwrap();
+    let output = std::process::Command::new(PROGRAM).arg("crd").output().unwrap();
     assert!(output.status.success());
-    assert_eq!(
-        String::from_utf8(output.stdout).unwrap(),
-        warren_api::crd_yaml()
-    );
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), warren_api::crd_yaml());
 }
