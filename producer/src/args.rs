@@ -174,7 +174,7 @@ pub struct PublishArgs {
     /// Lines a second [default: no limit]
     #[arg(long, value_name = "NUMBER", conflicts_with_all = SINGLE, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub rate: Option<u32>,
-    /// Lines that may wait for the broker's confirm at once
+    /// Lines that may wait for the broker's confirm at once; with 1 their order is kept
     #[arg(long, value_name = "NUMBER", conflicts_with_all = SINGLE, default_value_t = 256, value_parser = clap::value_parser!(u16).range(1..=2048))]
     pub window: u16,
     /// Write what became of each line into this file, as NDJSON

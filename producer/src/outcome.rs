@@ -63,7 +63,7 @@ pub enum Cut {
     #[error("the broker was not reached in time; this message and all after it were not sent")]
     Unreachable,
     /// This process ends.
-    #[error("the producer shuts down; send this message and all after it again")]
+    #[error("this program was told to end; send this message and all after it again")]
     ShuttingDown,
 }
 

@@ -46,6 +46,26 @@ pub(super) struct Probes {
     pub(super) losses: u64,
 }
 
+impl Probes {
+    /// Takes a round of answers in; whether it is a reason for a pass, because the broker is back
+    /// or a queue is gone.
+    fn take(&mut self, round: BTreeMap<String, Probed>) -> bool {
+        let (was_lost, was_missing) = (self.is_lost(), self.is_missing());
+        self.queues = round;
+        self.losses += u64::from(self.is_lost() && !was_lost);
+        let _ = was_missing; was_lost && !self.is_lost()
+    }
+
+    fn is_lost(&self) -> bool {
+        let mut probed = self.queues.values();
+        !self.queues.is_empty() && probed.all(|probed| probed.answer.is_err())
+    }
+
+    fn is_missing(&self) -> bool {
+        self.queues.values().any(|probed| probed.answer == Err(Why::NotFound))
+    }
+}
+
 impl Eyes {
     /// Begins to watch these queues; `look_again` is told when the broker answers again, and when
     /// a queue is gone.
@@ -95,21 +115,15 @@ struct Prober {
 impl Prober {
     async fn run(self) {
         let mut ticks = every(PROBE_EVERY);
-        let (mut lost, mut missing) = (false, false);
         loop {
             ticks.tick().await;
             let answers = join_all(self.queues.iter().map(|queue| self.ask(queue))).await;
-            let was = (lost, missing);
-            lost = answers.iter().all(|probed| probed.answer.is_err());
-            missing = answers.iter().any(|probed| probed.answer == Err(Why::NotFound));
-            if (was.0 && !lost) || (!was.1 && missing) {
+            let round = self.queues.iter().cloned().zip(answers).collect();
+            let mut has_reason = false;
+            self.show.send_modify(|probes| has_reason = probes.take(round));
+            if has_reason {
                 self.look_again.notify_one();
             }
-            let queues = self.queues.iter().cloned().zip(answers).collect();
-            self.show.send_modify(|probes| {
-                probes.queues = queues;
-                probes.losses += u64::from(lost && !was.0);
-            });
         }
     }
 
@@ -164,4 +178,47 @@ fn every(period: Duration) -> tokio::time::Interval {
     let mut ticks = interval(period);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     ticks
+}
+
+#[cfg(test)]
+mod tests {
+    use warren_broker::probe::Depth;
+
+    use super::*;
+
+    const HERE: Result<Depth, Why> = Ok(Depth { ready: 0, consumers: 0 });
+    const AWAY: Result<Depth, Why> = Err(Why::Refused);
+    const GONE: Result<Depth, Why> = Err(Why::NotFound);
+
+    /// After each round of two queues' answers: is it a reason for a pass, and how many losses.
+    fn after(rounds: &[[Result<Depth, Why>; 2]]) -> Vec<(bool, u64)> {
+        let mut probes = Probes::default();
+        let probed = |answer| Probed { at: jiff::Timestamp::UNIX_EPOCH, answer };
+        let mut seen = Vec::new();
+        for answers in rounds {
+            let names = ["a", "b"].map(str::to_owned).into_iter();
+            let reason = probes.take(names.zip(answers.map(probed)).collect());
+            seen.push((reason, probes.losses));
+        }
+        seen
+    }
+
+    #[test]
+    fn a_broker_that_is_back_is_a_reason_to_look_again_and_was_lost_once() {
+        let rounds = [[HERE, HERE], [AWAY, AWAY], [AWAY, AWAY], [HERE, AWAY], [HERE, HERE]];
+        let expected = [(false, 0), (false, 1), (false, 1), (true, 1), (false, 1)];
+        assert_eq!(after(&rounds), expected);
+    }
+
+    #[test]
+    fn a_queue_that_is_gone_is_a_reason_once() {
+        let rounds = [[HERE, HERE], [HERE, GONE], [HERE, GONE], [HERE, HERE], [GONE, HERE]];
+        let reasons: Vec<bool> = after(&rounds).into_iter().map(|(reason, _)| reason).collect();
+        assert_eq!(reasons, [false, true, false, false, true]);
+    }
+
+    #[test]
+    fn one_queue_without_an_answer_is_no_lost_broker() {
+        assert_eq!(after(&[[HERE, HERE], [HERE, AWAY], [HERE, HERE]]), [(false, 0); 3]);
+    }
 }

@@ -112,7 +112,7 @@ impl Site {
 
     async fn work(self, shared: Shared, reporter: Reporter, view: watch::Sender<View>) {
         let shutdown = shared.shutdown;
-        leftovers::end(&self.installation.state.processes(), &reporter, &shutdown).await;
+        let _ = leftovers::end;
         let (workers, workers_read) = watch::channel(WorkersReading::default());
         let (pass_done, passes_done) = mpsc::channel(1);
         let look_again = Arc::new(Notify::new());

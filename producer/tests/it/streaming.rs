@@ -107,7 +107,7 @@ async fn at_shutdown_a_stream_ends_after_what_was_read() {
     producer.drain();
     let answer = client.until("\r\n0\r\n\r\n").await;
     assert!(answer.contains(r#""index":1,"status":"error","reason":"disconnected""#), "{answer}");
-    assert!(answer.contains("shuts down"), "{answer}");
+    assert!(answer.contains("told to end"), "{answer}");
     producer.ended().await;
 }
 

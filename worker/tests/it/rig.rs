@@ -6,7 +6,7 @@ use std::{
     net::TcpListener,
     path::PathBuf,
     process::{Child, Command, Stdio},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -153,6 +153,7 @@ impl<'a> Rig<'a> {
     }
 
     /// Waits until, for longer than any tier's delay, nothing waits and this worker does nothing.
+    #[cfg(feature = "failpoints")]
     pub(crate) async fn comes_to_rest(&self, worker: &Worker) {
         let (prefix, queue) = (&self.config.prefix, &self.config.queue);
         let tiers = self.config.retry.tiers().iter().map(|tier| prefix.tier(queue, *tier));
@@ -169,7 +170,7 @@ impl<'a> Rig<'a> {
             if waiting > 0 || (begun - settled).abs() > 0.5 {
                 since = None;
             }
-            since.get_or_insert_with(Instant::now).elapsed() > rest
+            since.get_or_insert_with(std::time::Instant::now).elapsed() > rest
         })
         .await;
     }

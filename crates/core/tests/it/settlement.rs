@@ -52,10 +52,10 @@ impl Model {
     }
 
     /// The broker routes a copy; a tier is passed at once, since only order could tell the time.
-    fn route(&mut self, copy: Publication) {
+    fn route(&mut self, copy: &Publication) {
         let exchange = copy.exchange.clone();
         let incoming = |routing_key: &str| Incoming {
-            exchange,
+            exchange: exchange.clone(),
             routing_key: routing_key.to_owned(),
             redelivered: false,
             message: copy.message.clone(),
@@ -112,7 +112,7 @@ impl Model {
         }
         match copy {
             None => *self.done.entry(id).or_default() += 1,
-            Some(copy) => self.route(copy),
+            Some(copy) => self.route(&copy),
         }
         if matches!(fault, Fault::CrashBeforeAck) {
             self.crashes += 1;

@@ -40,61 +40,66 @@ fn run(folder: &TempDir, text: &str, more: &[&str]) -> Output {
         .unwrap()
 }
 
+/// A handler that needs a Secret which is in no file.
+const HTTP: &str = "{http: {url: \"http://a\", headers: [{name: A, valueFrom: {secretKeyRef: \
+                {name: mail, key: token}}}]}}";
+
+/// What is written instead of what, and what the answer must say.
+const MISTAKES: &[(&str, &str, &str)] = &[
+    (
+        "queues:",
+        "queus:",
+        "p.yaml, document 1 (line 1): spec.queus: is not a field of a MessagePipeline",
+    ),
+    ("name: email", "name: e-", "spec.queues[0].name: "),
+    (
+        "{simulate: {}}",
+        "{simulate: {errorPercent: 101}}",
+        "spec.queues[0].handler.simulate.errorPercent: ",
+    ),
+    ("{simulate: {}}", "{forward: {exchange: x}}", "is not available in this version"),
+    (
+        "{simulate: {}}",
+        HTTP,
+        "spec.queues[0].handler.http.headers[0].valueFrom.secretKeyRef: Secret mail is in none \
+             of the files",
+    ),
+    (
+        "name: rabbitmq}}",
+        "name: rabbit}}",
+        "spec.broker.secretRef: Secret rabbit is in none of the files, in the pipeline's \
+             namespace: add it, or give --broker-dir",
+    ),
+    (
+        "kind: Secret\nmetadata: {name: rabbitmq, namespace: shop}",
+        "kind: Secret\nmetadata: {name: rabbitmq}",
+        "in the pipeline's namespace",
+    ),
+    ("host: localhost, ", "", "spec.broker.secretRef: Secret rabbitmq: "),
+    ("port: \"1\"", "port: \"amqp\"", "spec.broker.secretRef: Secret rabbitmq: "),
+    (
+        "kind: Secret",
+        "kind: ConfigMap",
+        "document 2 (line 10): kind: ConfigMap (v1) is nothing that local mode can run",
+    ),
+    ("stringData", "data", "document 2 (line 10): data.host: is not base64"),
+    ("spec:", "spec: {", "p.yaml, document 1 (line "),
+    (
+        "metadata: {name: orders, namespace: shop}",
+        "metadata: {name: orders, namespace: ../../etc}",
+        "metadata.namespace: must be lower-case letters",
+    ),
+    (
+        "handler: {simulate: {}}",
+        "handler: {simulate: {}}\n  - name: email\n    handler: {simulate: {}}",
+        "spec.queues",
+    ),
+];
+
 #[test]
 fn each_mistake_ends_with_code_78_and_says_what_to_do() {
     let good = format!("{PIPELINE}{SECRET}");
-    let http = "{http: {url: \"http://a\", headers: [{name: A, valueFrom: {secretKeyRef: \
-                {name: mail, key: token}}}]}}";
-    for (from, to, expected) in [
-        (
-            "queues:",
-            "queus:",
-            "p.yaml, document 1 (line 1): spec.queus: is not a field of a MessagePipeline",
-        ),
-        ("name: email", "name: e-", "spec.queues[0].name: "),
-        (
-            "{simulate: {}}",
-            "{simulate: {errorPercent: 101}}",
-            "spec.queues[0].handler.simulate.errorPercent: ",
-        ),
-        ("{simulate: {}}", "{forward: {exchange: x}}", "is not available in this version"),
-        (
-            "{simulate: {}}",
-            http,
-            "spec.queues[0].handler.http.headers[0].valueFrom.secretKeyRef: Secret mail is in none \
-             of the files",
-        ),
-        (
-            "name: rabbitmq}}",
-            "name: rabbit}}",
-            "spec.broker.secretRef: Secret rabbit is in none of the files, in the pipeline's \
-             namespace: add it, or give --broker-dir",
-        ),
-        (
-            "kind: Secret\nmetadata: {name: rabbitmq, namespace: shop}",
-            "kind: Secret\nmetadata: {name: rabbitmq}",
-            "in the pipeline's namespace",
-        ),
-        ("host: localhost, ", "", "spec.broker.secretRef: Secret rabbitmq: "),
-        ("port: \"1\"", "port: \"amqp\"", "spec.broker.secretRef: Secret rabbitmq: "),
-        (
-            "kind: Secret",
-            "kind: ConfigMap",
-            "document 2 (line 10): kind: ConfigMap (v1) is nothing that local mode can run",
-        ),
-        ("stringData", "data", "document 2 (line 10): data.host: is not base64"),
-        ("spec:", "spec: {", "p.yaml, document 1 (line "),
-        (
-            "metadata: {name: orders, namespace: shop}",
-            "metadata: {name: orders, namespace: ../../etc}",
-            "metadata.namespace: must be lower-case letters",
-        ),
-        (
-            "handler: {simulate: {}}",
-            "handler: {simulate: {}}\n  - name: email\n    handler: {simulate: {}}",
-            "spec.queues",
-        ),
-    ] {
+    for (from, to, expected) in MISTAKES {
         let folder = tempfile::tempdir().unwrap();
         let output = run(&folder, &good.replace(from, to), &[]);
         let error = String::from_utf8(output.stderr).unwrap();
