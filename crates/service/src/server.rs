@@ -184,6 +184,10 @@ async fn converse(
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header_read)
+        // Who has said everything may close that half and still wants the answer. The price: who
+        // goes away altogether is noticed only when the answer is written, so routes are to be
+        // bounded in time by themselves.
+        .half_close(true)
         .serve_connection(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {

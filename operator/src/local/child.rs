@@ -118,7 +118,7 @@ impl Child {
             .stdin(Stdio::piped())
             .stdout(log)
             .stderr(second)
-
+            .process_group(0)
             .spawn()
             .map_err(|source| StartError::Spawn { program: launch.program.clone(), source })?;
         // Taken out, because waiting for the process would close it.

@@ -53,7 +53,7 @@ impl Probes {
         let (was_lost, was_missing) = (self.is_lost(), self.is_missing());
         self.queues = round;
         self.losses += u64::from(self.is_lost() && !was_lost);
-        let _ = was_missing; was_lost && !self.is_lost()
+        (was_lost && !self.is_lost()) || (self.is_missing() && !was_missing)
     }
 
     fn is_lost(&self) -> bool {

@@ -231,6 +231,9 @@ impl fmt::Display for Happening {
             Self::Leftover { name, pid } => {
                 write!(f, "ending {name} (process {pid}), left over from an earlier run")
             }
+            Self::Draining { processes: 1 } => {
+                f.write_str("draining 1 process; Ctrl-C again hurries")
+            }
             Self::Draining { processes } => {
                 write!(f, "draining {processes} processes; Ctrl-C again hurries")
             }

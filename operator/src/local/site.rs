@@ -112,7 +112,7 @@ impl Site {
 
     async fn work(self, shared: Shared, reporter: Reporter, view: watch::Sender<View>) {
         let shutdown = shared.shutdown;
-        let _ = leftovers::end;
+        leftovers::end(&self.installation.state.processes(), &reporter, &shutdown).await;
         let (workers, workers_read) = watch::channel(WorkersReading::default());
         let (pass_done, passes_done) = mpsc::channel(1);
         let look_again = Arc::new(Notify::new());

@@ -179,9 +179,9 @@ pub(crate) fn is_there(id: i64) -> bool {
     test_kill_process(pid(id)).is_ok()
 }
 
-/// Whether a process leads a process group of its own.
+/// Whether a process leads a process group of its own, or has ended already.
 pub(crate) fn leads_a_group(id: i64) -> bool {
-    getpgid(Some(pid(id))).unwrap() == pid(id)
+    getpgid(Some(pid(id))).map_or(true, |group| group == pid(id))
 }
 
 /// Kills a process as a crash would.

@@ -106,7 +106,7 @@ proptest! {
             all.extend(batch);
         }
         let sorted = |mut shapes: Vec<Shape>| {
-            shapes.sort_by(|a, b| (&a.id, &a.exchange, a.bytes).cmp(&(&b.id, &b.exchange, b.bytes)));
+            shapes.sort_by_key(|s| (s.id.clone(), s.exchange.clone(), s.bytes, s.alone));
             shapes
         };
         prop_assert_eq!(sorted(all), sorted(shapes));
