@@ -209,7 +209,7 @@ pub(crate) struct Footprint {
     #[arg(
         long,
         value_name = "NUMBER",
-        default_value_t = 20_000,
+        default_value_t = 50_000,
         value_parser = clap::value_parser!(u32).range(5_000..=1_000_000)
     )]
     pub(crate) messages: u32,

@@ -61,6 +61,11 @@ struct Runner<'a> {
     root: &'a Path,
 }
 
+/// How many tests of a program run at once, unless `-- --test-threads` says otherwise.
+///
+/// Most of them wait for a broker, so that two cores do more than two at once.
+const TEST_THREADS: &str = "4";
+
 impl Runner<'_> {
     fn declares_failpoints(&self) -> anyhow::Result<bool> {
         let metadata = MetadataCommand::new()
@@ -91,6 +96,7 @@ impl Runner<'_> {
             .command()
             .args(arguments.test())
             .env(BROKERS, list(brokers))
+            .env("RUST_TEST_THREADS", TEST_THREADS)
             .stdout(Stdio::piped())
             .spawn()
             .context("start cargo")?;

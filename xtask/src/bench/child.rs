@@ -104,6 +104,8 @@ impl Child {
             thread::sleep(STEP);
         }
         let (elapsed, cpu) = (self.begun.elapsed(), self.cpu_time()?);
+        // Ctrl-C on a terminal ends both: then that is what to tell.
+        interrupt.check()?;
         let status = self.process.wait().context("ask how a program ended")?;
         if !status.success() {
             return Err(self.failure(status));

@@ -1,5 +1,7 @@
 //! The first pass, and the ones after it.
 
+use std::time::{Duration, Instant};
+
 use warren_api::{
     MessagePipelineStatus,
     conditions::ConditionType::{BrokerReachable, Ready, TopologyInSync},
@@ -37,6 +39,33 @@ async fn the_smallest_pipeline_is_declared_and_a_second_process_writes_nothing()
         assert_eq!(again.status, pass.status);
     })
     .await;
+}
+
+/// As long as statistics, policies and node clocks take to move by themselves, and longer.
+#[tokio::test]
+async fn an_unchanged_pipeline_is_not_written_to_for_three_minutes() {
+    let object = object(MINIMAL);
+    on_each_broker(&[&object], async |vhost| {
+        let first = Scene::new(&vhost.login);
+        first.first_pass(&object).await;
+        let fresh = first.restarted();
+        let mut pass = fresh.first_pass(&object).await;
+        let end = Instant::now() + Duration::from_mins(3);
+        let mut passes = 1;
+        while Instant::now() < end {
+            wait_for_the_next_pass().await;
+            pass = fresh.pass(&object, &pass.status).await;
+            passes += 1;
+            assert_eq!(fresh.writes(&vhost.login), 0, "in pass {passes}");
+        }
+        assert!(passes >= 10, "only {passes} passes");
+        assert_eq!(fresh.published.lock().unwrap().len(), 1, "an idle pass shows no status");
+    })
+    .await;
+}
+
+async fn wait_for_the_next_pass() {
+    tokio::time::sleep(Duration::from_secs(10)).await;
 }
 
 #[tokio::test]
