@@ -104,11 +104,19 @@ pub struct ServeArgs {
     #[arg(long, env = "WARREN_EXCHANGE", value_name = "NAME")]
     pub exchange: Option<Prefix>,
     /// The address to listen on
-    #[arg(long, env = "WARREN_HTTP_ADDRESS", value_name = "IP", default_value = "::")]
+    #[arg(long = "http-host", env = "WARREN_HTTP_HOST", value_name = "IP", default_value = "::")]
     pub address: IpAddr,
     /// The port to listen on
-    #[arg(long, env = "WARREN_HTTP_PORT", value_name = "PORT", default_value_t = 5000)]
+    #[arg(
+        long = "http-port",
+        env = "WARREN_HTTP_PORT",
+        value_name = "PORT",
+        default_value_t = 5000
+    )]
     pub port: u16,
+    /// Drain and end when standard input is closed: the program that started this one is gone
+    #[arg(long)]
+    pub exit_on_stdin_close: bool,
     /// The name of this process at the broker
     #[arg(long, env = "POD_NAME", value_name = "NAME", default_value = "producer")]
     pub pod_name: String,

@@ -22,7 +22,7 @@ use std::time::Duration;
 use warren_service::{
     exit::{Exit, Failure},
     logging,
-    shutdown::Shutdown,
+    shutdown::{Shutdown, Trigger},
 };
 
 use crate::args::{Args, Command};
@@ -45,16 +45,22 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
 
 async fn dispatch(command: Command) -> Result<Exit, Failure> {
     match command {
-        Command::Serve(args) => serve::run(settings::Serve::new(args)?, signals()?).await,
-        Command::Publish(args) if args.ndjson.is_some() => command::publish(args, signals()?).await,
+        Command::Serve(args) => {
+            let (trigger, shutdown) = signals()?;
+            if args.exit_on_stdin_close {
+                trigger.drain_when_stdin_closes();
+            }
+            serve::run(settings::Serve::new(args)?, shutdown).await
+        }
+        Command::Publish(args) if args.ndjson.is_some() => {
+            command::publish(args, signals()?.1).await
+        }
         // One message is not worth an orderly end: here a signal ends the process at once.
         Command::Publish(args) => command::publish(args, Shutdown::default()).await,
         Command::Release(args) => command::release(args).await,
     }
 }
 
-fn signals() -> Result<Shutdown, Failure> {
-    let (_trigger, shutdown) =
-        Shutdown::from_signals().map_err(|error| Exit::Internal.because(error))?;
-    Ok(shutdown)
+fn signals() -> Result<(Trigger, Shutdown), Failure> {
+    Shutdown::from_signals().map_err(|error| Exit::Internal.because(error))
 }

@@ -3,11 +3,7 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{Router, http::StatusCode, routing::post};
-use tokio::{
-    io::{AsyncReadExt, stdin},
-    net::TcpListener,
-    sync::watch,
-};
+use tokio::{net::TcpListener, sync::watch};
 use tokio_util::sync::CancellationToken;
 use warren_broker::publisher::{self, Publisher};
 use warren_core::copies::Copier;
@@ -54,7 +50,7 @@ pub(crate) fn start(args: &RunArgs) -> Result<Exit, Failure> {
 async fn run(args: &RunArgs, settings: Settings) -> Result<Exit, Failure> {
     let (trigger, shutdown) = Shutdown::from_signals().map_err(|e| Exit::Internal.because(e))?;
     if args.exit_on_stdin_close {
-        tokio::spawn(drain_when_orphaned(trigger.clone()));
+        trigger.clone().drain_when_stdin_closes();
     }
     let logins = settings.watch_login().map_err(|e| Exit::BadConfiguration.because(e))?;
     let metrics = WorkerMetrics::new(&settings.config).map_err(|e| Exit::Internal.because(e))?;
@@ -136,12 +132,4 @@ async fn watch_publisher(publisher: Publisher, metrics: WorkerMetrics) {
             return;
         }
     }
-}
-
-/// Drains when the other end of standard input is closed, however that program ended.
-async fn drain_when_orphaned(trigger: Trigger) {
-    let mut ignored = [0; 64];
-    let mut input = stdin();
-    while let Ok(1..) = input.read(&mut ignored).await {}
-    trigger.drain();
 }

@@ -6,6 +6,7 @@
 
 use std::io;
 
+use tokio::io::{AsyncReadExt, stdin};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
@@ -74,6 +75,19 @@ impl Trigger {
     /// Wishes an end after the work in hand.
     pub fn drain(&self) {
         self.0.draining.cancel();
+    }
+
+    /// Drains when standard input is closed, which it is when the program at its other end is
+    /// gone, however that one ended. Must be called in a tokio runtime.
+    ///
+    /// A read of standard input cannot be called off: shut the runtime down without waiting for it.
+    pub fn drain_when_stdin_closes(self) {
+        tokio::spawn(async move {
+            let mut ignored = [0; 64];
+            let mut input = stdin();
+            while let Ok(1..) = input.read(&mut ignored).await {}
+            self.drain();
+        });
     }
 
     /// Wishes an end at once; who waits for the drain hears it too.

@@ -114,7 +114,6 @@ impl Child {
             .env("WARREN_HTTP_PORT", port.to_string())
             // Only this machine has a business with it.
             .env("WARREN_HTTP_HOST", Ipv4Addr::LOCALHOST.to_string())
-            .env("WARREN_HTTP_ADDRESS", Ipv4Addr::LOCALHOST.to_string())
             .stdin(Stdio::piped())
             .stdout(log)
             .stderr(second)

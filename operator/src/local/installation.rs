@@ -114,9 +114,11 @@ impl Installation {
         self.write(&files, &config, login, user)?;
         let name = format!("{}-producer", pipeline.id.name());
         let template = self.template();
+        let mut arguments = arguments("serve", &files);
+        arguments.push("--exit-on-stdin-close".into());
         Ok(Launch {
             program: self.programs.producer.clone(),
-            arguments: arguments("serve", &files),
+            arguments,
             port: Port::From(PRODUCER_PORT),
             kill_after: PRODUCER_DRAIN + GRACE,
             ..template.of(name)

@@ -80,7 +80,7 @@ async fn a_request_in_flight_is_finished_after_sigterm() {
         let (dir, port) = (broker_dir(&vhost.login), free_port().await);
         let config = config(dir.path(), "{pipeline: shop/orders, prefix: shop.orders}");
         let mut command = program();
-        command.args(["serve", "--config", &config, "--address", "127.0.0.1"]);
+        command.args(["serve", "--config", &config, "--http-host", "127.0.0.1"]);
         command.arg("--broker-dir").arg(dir.path()).env("WARREN_HTTP_PORT", port.to_string());
         let child = command.spawn().unwrap();
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
@@ -130,7 +130,7 @@ async fn a_configuration_that_cannot_work_ends_with_78_before_any_connection() {
         (good.to_owned(), "broker"),
     ] {
         let config = config(dir.path(), &text);
-        let serve = ["serve", "--config", &config, "--address", "127.0.0.1", "--port", "0"];
+        let serve = ["serve", "--config", &config, "--http-host", "127.0.0.1", "--http-port", "0"];
         let ran = run(&serve, Some(dir.path()), "").await;
         assert_eq!(ran.code, Some(78), "{text}: {ran:?}");
         assert!(ran.stderr.contains(says), "{text}: {ran:?}");
@@ -146,7 +146,7 @@ async fn a_taken_port_ends_with_78_and_names_the_setting() {
     let dir = broker_dir(&Login::new("127.0.0.1", "u", Secret::new("p")));
     let config = config(dir.path(), "{pipeline: shop/orders, prefix: shop.orders}");
     let port = taken.local_addr().unwrap().port().to_string();
-    let serve = ["serve", "--config", &config, "--address", "127.0.0.1", "--port", &port];
+    let serve = ["serve", "--config", &config, "--http-host", "127.0.0.1", "--http-port", &port];
     let ran = run(&serve, Some(dir.path()), "").await;
     assert_eq!(ran.code, Some(78), "{ran:?}");
     assert!(ran.stderr.contains("WARREN_HTTP_PORT"), "{ran:?}");

@@ -83,7 +83,7 @@ impl Programs {
     pub(super) fn serve(&self, login: &Path, port: u16) -> Command {
         let mut command = program(&self.producer);
         command.args(["serve", "--pipeline", PIPELINE, "--log", "warn"]);
-        command.args(["--address", "127.0.0.1", "--port", &port.to_string()]);
+        command.args(["--http-host", "127.0.0.1", "--http-port", &port.to_string()]);
         command.arg("--broker-dir").arg(login);
         command
     }

@@ -183,7 +183,7 @@ async fn a_suspended_pipeline_has_its_queues_and_no_worker() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_killed_run_left_behind_is_ended_and_the_next_run_goes_on() {
+async fn what_a_killed_run_left_behind_ends_by_itself_and_the_next_run_goes_on() {
     live(MANIFEST, async |vhost, place| {
         let mut first = place.start(&["-o", "json"]);
         wait_for_condition(&first, "TopologyInSync", "InSync").await;
@@ -193,13 +193,13 @@ async fn what_a_killed_run_left_behind_is_ended_and_the_next_run_goes_on() {
         assert!(left.len() >= 2, "a producer and a worker: {left:?}");
         first.signal(Signal::KILL);
         assert_eq!(first.end().await, None);
-
-        let mut second = place.start(&["-o", "json"]);
-        wait_for_condition(&second, "TopologyInSync", "InSync").await;
         for (name, id) in left {
             let what = format!("the end of {name}");
             wait_until(PATIENCE, &what, async || !is_there(id)).await;
         }
+
+        let mut second = place.start(&["-o", "json"]);
+        wait_for_condition(&second, "TopologyInSync", "InSync").await;
         publish(vhost, 20).await;
         // The same users with the same passwords still log in.
         wait_for_condition(&second, "WorkersAvailable", "Available").await;
