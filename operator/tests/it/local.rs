@@ -2,6 +2,7 @@
 //! signals, and the processes it leaves or does not leave.
 
 mod bad_manifests;
+mod commands;
 mod fan_out;
 mod life;
 mod run;
