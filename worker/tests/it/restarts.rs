@@ -127,15 +127,7 @@ async fn twenty_restarts(version: &'static str) {
         .await;
         own.restart().await;
     }
-    stop.store(true, Ordering::SeqCst);
-    publishing.await.unwrap();
-    let confirmed: BTreeSet<String> = confirmed.lock().unwrap().drain(..).collect();
-    wait_until(SOON * 2, "everything confirmed is received", async || {
-        let requests = receiver.requests();
-        let seen = counted(requests.iter().map(id));
-        confirmed.iter().all(|id| seen.contains_key(id))
-    })
-    .await;
+    // While messages flow: a session widens to its prefetch at the first harmless one.
     for worker in &workers {
         worker.shows("consuming", None).await;
     }
@@ -144,6 +136,15 @@ async fn twenty_restarts(version: &'static str) {
         let of_main: Vec<Option<u64>> =
             consumers.iter().filter(|c| c.queue == rig.main()).map(|c| c.prefetch).collect();
         of_main == [Some(7), Some(7)]
+    })
+    .await;
+    stop.store(true, Ordering::SeqCst);
+    publishing.await.unwrap();
+    let confirmed: BTreeSet<String> = confirmed.lock().unwrap().drain(..).collect();
+    wait_until(SOON * 2, "everything confirmed is received", async || {
+        let requests = receiver.requests();
+        let seen = counted(requests.iter().map(id));
+        confirmed.iter().all(|id| seen.contains_key(id))
     })
     .await;
     let requests = receiver.requests().len();
