@@ -14,6 +14,9 @@ use warren_core::message::Publication;
 
 use crate::happenings;
 
+/// The longest wait between two tries: short beside an outage, so that its end is not slept through.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+
 /// How it ended.
 #[derive(Debug)]
 pub(crate) enum Copied {
@@ -21,6 +24,8 @@ pub(crate) enum Copied {
     Confirmed,
     /// It could not be stored within the time; the source goes back.
     GivenUp(PublishError),
+    /// It can never be stored, however often it is tried.
+    Impossible(PublishError),
 }
 
 /// Publishes until confirmed, or until `patience` is over.
@@ -35,16 +40,19 @@ pub(crate) async fn copy(
     loop {
         let error = match publisher.publish(publication.clone()).await {
             Ok(()) => return Copied::Confirmed,
+            Err(error @ (PublishError::Malformed { .. } | PublishError::TooLarge { .. })) => {
+                return Copied::Impossible(error);
+            }
             Err(error) => error,
         };
         if !told {
             happenings::copy_refused(&publication.routing_key, &error);
             told = true;
         }
-        let wait = backoff.next_wait();
-        if Instant::now() + wait >= give_up {
+        let left = give_up.saturating_duration_since(Instant::now());
+        if left.is_zero() {
             return Copied::GivenUp(error);
         }
-        sleep(wait).await;
+        sleep(backoff.next_wait().min(LONGEST_WAIT).min(left)).await;
     }
 }

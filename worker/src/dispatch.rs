@@ -126,13 +126,15 @@ impl Dispatcher {
         }
     }
 
-    /// Forgets what a session that ended held: the broker takes it back. The breaker stays.
+    /// Forgets what a session that ended held, and that it was stopped: the broker takes back what
+    /// it had, and the next one begins anew. The breaker stays.
     pub(crate) fn begin_session(&mut self) {
         self.waiting.clear();
         self.running.clear();
         self.settling = 0;
         self.caution = Caution::Narrow;
         self.copies_fail = false;
+        self.stopped = false;
     }
 
     /// Takes nothing more and starts nothing more; what runs goes on.
@@ -189,12 +191,13 @@ impl Dispatcher {
         }
     }
 
-    /// A copy was confirmed: the way to the tiers and the dead-letter queue is open.
-    pub(crate) fn copy_confirmed(&mut self) {
+    /// A delivery has reached its end: whatever kept deliveries from it is over.
+    pub(crate) fn acknowledged(&mut self) {
         self.copies_fail = false;
+        self.settled();
     }
 
-    /// A copy was given up: until one is confirmed, take one message at a time.
+    /// A copy was given up: until a delivery reaches its end, take one message at a time.
     pub(crate) fn copy_given_up(&mut self) {
         self.copies_fail = true;
     }
@@ -258,11 +261,6 @@ impl Dispatcher {
     /// Whether nothing runs and nothing waits for its settlement.
     pub(crate) fn is_idle(&self) -> bool {
         self.running.is_empty() && self.settling == 0
-    }
-
-    /// Whether another delivery could start at once if there were one.
-    pub(crate) fn has_free_slot(&self) -> bool {
-        !self.stopped && self.waiting.is_empty() && self.running.len() < self.concurrency
     }
 
     fn may_start(&self) -> bool {

@@ -51,13 +51,8 @@ pub struct Context {
 #[derive(Debug, thiserror::Error)]
 pub enum HandlerError {
     /// The URL is not one.
-    #[error("handler.http.url {url:?}: {source}")]
-    Url {
-        /// As given.
-        url: String,
-        /// What is wrong with it.
-        source: url::ParseError,
-    },
+    #[error("handler.http.url is not a URL: {0}")]
+    Url(#[source] url::ParseError),
     /// A header cannot stand in a request.
     #[error("handler.http.headers {name:?}: not a valid HTTP header name or value")]
     Header {

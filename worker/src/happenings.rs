@@ -56,6 +56,10 @@ pub(crate) fn copy_given_up(id: &str, error: &PublishError) {
     tracing::error!(id, %error, "copy given up; the message goes back to its queue");
 }
 
+pub(crate) fn copy_impossible(id: &str, error: &PublishError) {
+    tracing::error!(id, %error, "no copy can be made; the broker dead-letters at its own limit");
+}
+
 pub(crate) fn not_settled(error: TagError) {
     tracing::error!(%error, "delivery not settled: it is not this session's to settle");
 }

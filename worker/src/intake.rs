@@ -33,14 +33,14 @@ impl Intake {
         }
     }
 
-    /// Makes the broker hand out as many as wanted; does nothing when it does already.
+    /// Makes the broker hand out as many as wanted, and says whether that was a change.
     pub(crate) async fn set(
         &mut self,
         session: &ConsumeSession,
         window: Window,
-    ) -> Result<(), SessionError> {
+    ) -> Result<bool, SessionError> {
         if window == self.window {
-            return Ok(());
+            return Ok(false);
         }
         let next = match window {
             Window::Closed => None,
@@ -51,7 +51,16 @@ impl Intake {
             session.cancel(&old).await?;
         }
         self.window = window;
-        Ok(())
+        Ok(true)
+    }
+
+    /// How many deliveries the broker may have in our hands.
+    pub(crate) fn capacity(&self) -> usize {
+        match self.window {
+            Window::Closed => 0,
+            Window::One => 1,
+            Window::Full => usize::from(self.prefetch.get()),
+        }
     }
 
     /// Whether the broker has a consumer of ours.

@@ -21,6 +21,7 @@ mod session;
 mod settings;
 mod supervisor;
 mod turn;
+mod watchdog;
 
 use warren_service::exit::{Exit, Failure};
 

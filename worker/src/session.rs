@@ -33,13 +33,11 @@ use crate::{
     intake::Intake,
     metrics::WorkerMetrics,
     turn::{Finished, Runner},
+    watchdog::Watchdog,
 };
 
 /// How many finished deliveries are settled at once without waiting for a flush to be due.
 const FLUSH_AT: usize = 64;
-
-/// How long a consumer may be silent, with free slots, before the queue is asked for its depth.
-const SILENCE: Duration = Duration::from_mins(1);
 
 /// What all sessions of a worker share.
 pub(crate) struct Shell<H> {
@@ -79,7 +77,7 @@ pub(crate) struct Session<'a, H> {
     handlers: JoinSet<Finished>,
     copies: JoinSet<CopyEnd>,
     flush_at: Option<TokioInstant>,
-    heard_at: TokioInstant,
+    watchdog: Watchdog,
 }
 
 impl<'a, H: Handler> Session<'a, H> {
@@ -97,7 +95,7 @@ impl<'a, H: Handler> Session<'a, H> {
             handlers: JoinSet::new(),
             copies: JoinSet::new(),
             flush_at: None,
-            heard_at: TokioInstant::now(),
+            watchdog: Watchdog::new(TokioInstant::now()),
             shell,
             broker,
             dispatcher,
@@ -160,8 +158,12 @@ impl<'a, H: Handler> Session<'a, H> {
                 let delivery = delivery.map_err(SessionError::Ended)?;
                 Ok(delivery.map_or(Event::RanDry, Event::Delivered))
             }
-            Some(Ok(finished)) = self.handlers.join_next() => Ok(Event::Finished(finished)),
-            Some(Ok(end)) = self.copies.join_next() => Ok(Event::Copied(end)),
+            Some(finished) = self.handlers.join_next() => {
+                finished.map(Event::Finished).map_err(|error| broken(&error))
+            }
+            Some(end) = self.copies.join_next() => {
+                end.map(Event::Copied).map_err(|error| broken(&error))
+            }
         }
     }
 
@@ -191,7 +193,9 @@ impl<'a, H: Handler> Session<'a, H> {
                 Turn::Settle(job, settlement) => self.settle(job, &settlement),
             }
         }
-        self.intake.set(&self.broker, self.dispatcher.window()).await?;
+        if self.intake.set(&self.broker, self.dispatcher.window()).await? {
+            self.watchdog.calm(TokioInstant::now());
+        }
         if self.flush_at.is_some_and(|at| at <= TokioInstant::now())
             || self.ledger.pending() >= FLUSH_AT
         {
@@ -201,7 +205,7 @@ impl<'a, H: Handler> Session<'a, H> {
     }
 
     fn delivered(&mut self, delivery: Delivery) {
-        self.heard_at = TokioInstant::now();
+        self.watchdog.calm(TokioInstant::now());
         if self.dispatcher.is_idle() {
             self.shell.metrics.touch();
         }
@@ -217,14 +221,15 @@ impl<'a, H: Handler> Session<'a, H> {
 
     /// Asks for the depth after a long silence: messages that wait prove that the consumer is dead.
     async fn ask_the_queue(&mut self) -> Result<(), SessionError> {
-        self.heard_at = TokioInstant::now();
+        self.watchdog.calm(TokioInstant::now());
         match self.broker.depth().await {
             Ok(depth) if depth.ready > 0 => {
                 let waiting = depth.ready;
                 let detail = format!("{waiting} messages wait, but none was delivered for 60 s");
                 Err(SessionError::Ended(Ended { end: SessionEnd::Watchdog, detail }))
             }
-            Ok(_) => Ok(()),
+            // A slow answer is no answer: real losses show on the connection.
+            Ok(_) | Err(SessionError::Timeout { .. }) => Ok(()),
             Err(error) => Err(error),
         }
     }
@@ -237,8 +242,8 @@ impl<'a, H: Handler> Session<'a, H> {
 
     /// When a listening consumer has been silent for too long.
     fn suspicious_at(&self) -> Option<TokioInstant> {
-        let listening = self.intake.is_registered() && self.dispatcher.has_free_slot();
-        listening.then(|| self.heard_at + SILENCE)
+        let unsettled = self.ledger.outstanding() + self.ledger.pending();
+        self.watchdog.due(self.intake.capacity(), unsettled)
     }
 
     fn now(&self) -> Duration {
@@ -257,7 +262,9 @@ impl<'a, H: Handler> Session<'a, H> {
                     None => paused,
                 }
             }
-            None => Readiness::ready("consuming"),
+            None if self.intake.is_registered() => Readiness::ready("consuming"),
+            // A suspect is being handled alone.
+            None => Readiness::ready("isolating"),
         };
         self.shell.metrics.paused(pause.is_some());
         self.shell.metrics.consumer_registered(self.intake.is_registered());
@@ -299,6 +306,12 @@ async fn until(moment: Option<TokioInstant>) {
         Some(moment) => sleep_until(moment).await,
         None => std::future::pending().await,
     }
+}
+
+/// A task of ours ended without a result: what it held must come back by the broker.
+fn broken(error: &tokio::task::JoinError) -> SessionError {
+    let detail = format!("a task ended without a result: {error}");
+    SessionError::Ended(Ended { end: SessionEnd::StreamError, detail })
 }
 
 fn ended_by(error: &SessionError) -> Ended {

@@ -276,6 +276,16 @@ impl Shared {
             let detail = format!("at most {limit} bytes may be under way");
             return Err(PublishError::TooLarge { bytes, detail });
         }
+        let at_once = || {
+            let message = Arc::clone(&self.messages).try_acquire_owned().ok()?;
+            let bytes = Arc::clone(&self.bytes).try_acquire_many_owned(permits).ok()?;
+            Some((message, bytes))
+        };
+        // A free place needs no timer: a task that publishes hundreds at a time may let one run
+        // out before it comes round to take what is free.
+        if let Some(place) = at_once() {
+            return Ok(place);
+        }
         let both = async {
             let message = Arc::clone(&self.messages).acquire_owned().await;
             let bytes = Arc::clone(&self.bytes).acquire_many_owned(permits).await;

@@ -51,6 +51,10 @@ pub enum TagError {
 #[derive(Debug)]
 pub struct Ledger {
     session: SessionNumber,
+    /// Every number up to here has been delivered.
+    seen: u64,
+    /// Delivered numbers beyond a gap: two consumers of a channel hand over out of order.
+    early: BTreeSet<u64>,
     outstanding: BTreeSet<u64>,
     finished: BTreeSet<u64>,
 }
@@ -58,12 +62,22 @@ pub struct Ledger {
 impl Ledger {
     /// An empty ledger for a session.
     pub fn new(session: SessionNumber) -> Self {
-        Self { session, outstanding: BTreeSet::new(), finished: BTreeSet::new() }
+        Self {
+            session,
+            seen: 0,
+            early: BTreeSet::new(),
+            outstanding: BTreeSet::new(),
+            finished: BTreeSet::new(),
+        }
     }
 
     /// Notes a delivery and gives its tag.
     pub fn delivered(&mut self, number: u64) -> Tag {
         self.outstanding.insert(number);
+        self.early.insert(number);
+        while self.early.remove(&(self.seen + 1)) {
+            self.seen += 1;
+        }
         Tag { session: self.session, number }
     }
 
@@ -103,7 +117,9 @@ impl Ledger {
 
     /// The frames that settle everything finished; nothing when nothing is.
     pub fn flush(&mut self) -> Vec<Frame> {
-        let lowest = self.outstanding.first().copied().unwrap_or(u64::MAX);
+        // What has not been delivered yet must not be settled along with what has.
+        let unseen = self.seen + 1;
+        let lowest = self.outstanding.first().map_or(unseen, |first| unseen.min(*first));
         let beyond = self.finished.split_off(&lowest);
         let prefix = std::mem::take(&mut self.finished);
         let head = prefix.last().map(|last| Frame { number: *last, multiple: prefix.len() > 1 });
@@ -139,6 +155,23 @@ mod tests {
         let frames = [Frame { number: 2, multiple: true }, Frame { number: 5, multiple: false }];
         assert_eq!(ledger.flush(), frames);
         assert_eq!(ledger.flush(), []);
+    }
+
+    #[test]
+    fn a_delivery_that_is_still_on_its_way_is_never_settled_along() {
+        let mut ledger = Ledger::new(SESSION);
+        for number in [1, 2, 4] {
+            ledger.delivered(number);
+            ledger.finished(tag(number)).unwrap();
+        }
+        let frames = [Frame { number: 2, multiple: true }, Frame { number: 4, multiple: false }];
+        assert_eq!(ledger.flush(), frames);
+        ledger.delivered(3);
+        ledger.delivered(5);
+        for number in [3, 5] {
+            ledger.finished(tag(number)).unwrap();
+        }
+        assert_eq!(ledger.flush(), [Frame { number: 5, multiple: true }]);
     }
 
     #[test]

@@ -9,7 +9,7 @@ const FIRST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_mins(1);
 
 /// A process that ran for so long was healthy: its next crash counts as the first.
-const HEALTHY: Duration = Duration::from_mins(1);
+pub(super) const HEALTHY: Duration = Duration::from_mins(1);
 
 /// The crashes of one process, one after another.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

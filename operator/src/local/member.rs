@@ -13,7 +13,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    backoff::CrashBackoff,
+    backoff::{CrashBackoff, HEALTHY},
     child::{Child, Launch},
     figures::{Figures, Scraper, Settled},
     happening::{Happening, Reporter},
@@ -149,12 +149,18 @@ impl Keeper {
             Err(error) => return Some(chain(&error)),
         };
         self.tell_start(&child);
+        let began = Instant::now();
         let mut looks = looks(LOOK);
         loop {
             tokio::select! {
                 status = child.wait() => return Some(describe(status)),
                 () = self.retire.cancelled() => break,
-                _ = looks.tick() => self.look(&child).await,
+                _ = looks.tick() => {
+                    self.look(&child).await;
+                    if began.elapsed() >= HEALTHY {
+                        self.show.send_modify(|shown| shown.crashes = 0);
+                    }
+                }
             }
         }
         self.drain(child).await;

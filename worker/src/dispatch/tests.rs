@@ -206,11 +206,24 @@ fn stopping_gives_back_what_has_not_started_and_lets_the_rest_finish() {
 }
 
 #[test]
+fn the_session_after_a_drain_takes_messages_again() {
+    let mut bench = Bench::wide(1);
+    bench.dispatcher.stop();
+    bench.dispatcher.begin_session();
+    assert_eq!(bench.dispatcher.window(), Window::One);
+    bench.deliver(0);
+    assert!(bench.run().is_some());
+}
+
+#[test]
 fn while_copies_fail_one_message_at_a_time_is_taken() {
     let mut bench = Bench::wide(5);
     bench.dispatcher.copy_given_up();
     assert_eq!(bench.dispatcher.window(), Window::One);
-    bench.dispatcher.copy_confirmed();
+    bench.deliver(0);
+    let job = bench.run().unwrap();
+    bench.dispatcher.finished(&job, &Outcome::Done.into(), bench.now);
+    bench.dispatcher.acknowledged();
     assert_eq!(bench.dispatcher.window(), Window::Full);
 }
 

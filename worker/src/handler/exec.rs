@@ -76,7 +76,7 @@ impl Exec {
         };
         let group = Group(child.id().and_then(|id| Pid::from_raw(id.cast_signed())));
         let limit = self.settings.timeout;
-        let talk = converse(&mut child, &message.message.body);
+        let talk = converse(&mut child, &group, &message.message.body);
         match timeout(limit, talk).await {
             Ok(Ok((status, output))) => self.judge(status, &output, cx),
             Ok(Err(error)) => failed(ErrorClass::Other, format!("lost the command: {error}")),
@@ -130,7 +130,13 @@ impl Drop for Group {
 }
 
 /// Writes the body while reading both outputs: a command may do either first, or neither.
-async fn converse(child: &mut Child, body: &[u8]) -> std::io::Result<(ExitStatus, String)> {
+///
+/// What the command left running in its group ends with it; it could hold the outputs open.
+async fn converse(
+    child: &mut Child,
+    group: &Group,
+    body: &[u8],
+) -> std::io::Result<(ExitStatus, String)> {
     let (mut input, output, errors) =
         (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let write = async {
@@ -141,8 +147,13 @@ async fn converse(child: &mut Child, body: &[u8]) -> std::io::Result<(ExitStatus
         }
         drop(input.take());
     };
+    let ended = async {
+        let status = child.wait().await;
+        group.signal(Signal::KILL);
+        status
+    };
     let (status, (), output, errors) =
-        tokio::join!(child.wait(), write, read_some(output), read_some(errors));
+        tokio::join!(ended, write, read_some(output), read_some(errors));
     let mut text = output;
     if !text.is_empty() && !text.ends_with('\n') && !errors.is_empty() {
         text.push('\n');

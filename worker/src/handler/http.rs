@@ -49,8 +49,7 @@ impl Http {
         task_timeout: Duration,
         secrets: &Path,
     ) -> Result<Self, HandlerError> {
-        let url = Url::parse(&settings.url)
-            .map_err(|source| HandlerError::Url { url: settings.url.clone(), source })?;
+        let url = Url::parse(&settings.url).map_err(HandlerError::Url)?;
         let client = Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
@@ -116,10 +115,7 @@ impl Http {
             .get(RETRY_AFTER)
             .and_then(|value| value.to_str().ok())
             .and_then(retry_after);
-        let reply = match read_reply(response).await {
-            Ok(reply) => reply,
-            Err(error) => return self.failed(&error),
-        };
+        let reply = read_reply(response).await;
         let text = String::from_utf8_lossy(&reply);
         let text = text.trim();
         let said = if text.is_empty() { String::new() } else { format!(": {text}") };
@@ -184,16 +180,18 @@ fn read_secret(
 }
 
 /// Reads at most [`REPLY_MAX`] bytes; the rest is left, and the connection with it.
-async fn read_reply(mut response: Response) -> Result<Vec<u8>, reqwest::Error> {
+///
+/// The status has decided already: a reply that breaks off changes nothing about it.
+async fn read_reply(mut response: Response) -> Vec<u8> {
     let mut reply = Vec::new();
-    while let Some(chunk) = response.chunk().await? {
+    while let Ok(Some(chunk)) = response.chunk().await {
         let room = REPLY_MAX - reply.len();
         reply.extend_from_slice(&chunk[..chunk.len().min(room)]);
         if reply.len() == REPLY_MAX {
             break;
         }
     }
-    Ok(reply)
+    reply
 }
 
 /// RFC 9110: a number of seconds or a date.

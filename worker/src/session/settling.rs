@@ -71,7 +71,6 @@ impl<H: Handler> Session<'_, H> {
                     Settled::DeadLettered => Point::DeadCopied,
                     Settled::Acked | Settled::Retried | Settled::Returned => Point::RetryCopied,
                 });
-                self.dispatcher.copy_confirmed();
                 self.acknowledge(&end.job, end.settled);
                 Ok(())
             }
@@ -79,6 +78,10 @@ impl<H: Handler> Session<'_, H> {
                 happenings::copy_given_up(&end.job.id, &error);
                 self.dispatcher.copy_given_up();
                 self.hand_back(end.job.tag).await
+            }
+            Copied::Impossible(error) => {
+                happenings::copy_impossible(&end.job.id, &error);
+                self.reject(end.job.tag).await
             }
         }
     }
@@ -91,7 +94,7 @@ impl<H: Handler> Session<'_, H> {
             return;
         }
         self.flush_at.get_or_insert_with(|| TokioInstant::now() + FLUSH_AFTER);
-        self.dispatcher.settled();
+        self.dispatcher.acknowledged();
         self.shell.metrics.settled(settled);
         if settled != Settled::Retried {
             let now = clock::now();
@@ -107,6 +110,20 @@ impl<H: Handler> Session<'_, H> {
             return Ok(());
         }
         self.broker.nack(tag).await?;
+        self.watchdog.calm(TokioInstant::now());
+        self.dispatcher.settled();
+        self.shell.metrics.settled(Settled::Returned);
+        Ok(())
+    }
+
+    /// Hands back a delivery in a way that counts, so that the broker's own limit ends it.
+    async fn reject(&mut self, tag: Tag) -> Result<(), SessionError> {
+        if let Err(error) = self.ledger.released(tag) {
+            happenings::not_settled(error);
+            return Ok(());
+        }
+        self.broker.reject(tag).await?;
+        self.watchdog.calm(TokioInstant::now());
         self.dispatcher.settled();
         self.shell.metrics.settled(Settled::Returned);
         Ok(())
@@ -119,6 +136,7 @@ impl<H: Handler> Session<'_, H> {
             self.broker.settle(some).await?;
         }
         if !frames.is_empty() {
+            self.watchdog.calm(TokioInstant::now());
             failpoint::pass(Point::Acked);
         }
         Ok(())

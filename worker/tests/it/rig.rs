@@ -78,7 +78,7 @@ impl<'a> Rig<'a> {
     /// Publishes messages `0..count`, many at a time.
     pub(crate) async fn publish_many(&self, count: usize) {
         let ids: Vec<usize> = (0..count).collect();
-        for some in ids.chunks(500) {
+        for some in ids.chunks(200) {
             let all = some.iter().map(|id| self.publish(id.to_string()));
             futures_util::future::join_all(all).await;
         }
@@ -115,6 +115,11 @@ impl<'a> Rig<'a> {
     pub(crate) fn log(&self, pod: &str) -> String {
         let file = self.directory.path().join(format!("{pod}.log"));
         std::fs::read_to_string(file).unwrap_or_default()
+    }
+
+    /// Writes another login where running workers read theirs.
+    pub(crate) fn change_login(&self, login: &Login) {
+        write_login(&self.directory, login);
     }
 
     /// The main queue.
@@ -336,7 +341,7 @@ fn layout(config: &WorkerConfig) -> Layout {
 
 fn write_login(directory: &TempDir, login: &Login) {
     let broker: PathBuf = directory.path().join("broker");
-    std::fs::create_dir(&broker).unwrap();
+    std::fs::create_dir_all(&broker).unwrap();
     let port = login.port.to_string();
     for (name, value) in [
         ("host", login.host.as_str()),

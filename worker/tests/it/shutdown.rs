@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rustix::process::Signal;
-use warren_test_support::{Receiver, Reply, for_each_broker};
+use warren_test_support::{Receiver, Reply, for_each_broker, wait_until};
 
 use crate::rig::{Rig, SOON, counted, id};
 
@@ -59,6 +59,31 @@ async fn a_worker_that_is_told_to_be_quiet_takes_nothing_and_stays_up() {
         assert!(receiver.requests().is_empty());
         worker.signal(Signal::TERM);
         assert_eq!(worker.end().await, Some(0));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_worker_with_a_new_login_goes_on_with_it() {
+    for_each_broker(async |vhost| {
+        let receiver = Receiver::start(|_| Reply::status(200)).await;
+        let settings = format!("handler: {{http: {{url: \"{}\", timeout: 5s}}}}", receiver.url());
+        let rig = Rig::new(vhost, &settings).await;
+        let worker = rig.worker("w1");
+        worker.shows("consuming", None).await;
+        let next = vhost.user("^$", r"^shop\.orders\.internal$", r"^shop\.orders\.email$").await;
+        rig.change_login(&next);
+        wait_until(SOON, "the new user consumes", async || {
+            let connections = vhost.management.connections(&vhost.name).await.unwrap_or_default();
+            let of_worker = connections
+                .iter()
+                .filter(|connection| connection.user.as_deref() == Some(&next.username));
+            of_worker.count() == 2
+        })
+        .await;
+        rig.publish_many(5).await;
+        rig.settled(&receiver, 5).await;
+        worker.shows("consuming", None).await;
     })
     .await;
 }

@@ -79,11 +79,30 @@ async fn endless_output_is_bounded() {
 
 #[tokio::test]
 async fn a_timeout_ends_the_whole_process_group() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let script = format!("sleep 300 & echo $! > {}; sleep 300", file.path().display());
     let started = Instant::now();
-    let report = sh("sleep 300 & sleep 300", b"", Duration::from_millis(200)).await;
+    let report = sh(&script, b"", Duration::from_millis(500)).await;
     assert!(matches!(report.outcome, Outcome::Retry { class: ErrorClass::Timeout, .. }));
     assert_eq!(report.health, Health::Unreachable);
     assert!(started.elapsed() < LONG);
+    let left = std::fs::read_to_string(file.path()).unwrap().trim().parse().unwrap();
+    wait_for_the_end_of(left).await;
+}
+
+async fn wait_for_the_end_of(id: i32) {
+    let deadline = Instant::now() + LONG;
+    while rustix::process::test_kill_process(Pid::from_raw(id).unwrap()).is_ok() {
+        assert!(Instant::now() < deadline, "process {id} is still there");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn what_a_command_leaves_running_neither_delays_nor_changes_its_result() {
+    let started = Instant::now();
+    assert_eq!(sh("sleep 300 & exit 0", b"", LONG).await.outcome, Outcome::Done);
+    assert!(started.elapsed() < LONG / 2);
 }
 
 #[tokio::test]
