@@ -9,7 +9,7 @@ use warren_core::{
     names::{PipelineId, QueueName, Slot, UserScope},
     owner::LOCAL_CLUSTER,
 };
-use warren_test_support::{Receiver, Reply, TestVhost, for_each_broker, wait_until};
+use warren_test_support::{Receiver, Reply, TestVhost, eventually, for_each_broker, wait_until};
 
 use super::run::{Local, PATIENCE, Place};
 
@@ -67,23 +67,27 @@ fn received(receiver: &Receiver) -> BTreeMap<String, BTreeMap<String, usize>> {
     queues
 }
 
-async fn producer_url(local: &Local) -> String {
-    let started = local.wait_for("started", |event| {
-        event["name"].as_str().is_some_and(|name| name.contains("producer"))
-    });
-    let url = started.await["url"].as_str().unwrap().to_owned();
+/// The address of this run's producer. Runs side by side may draw the same port; who loses starts
+/// again at another one, so the producer is asked whose it is.
+async fn producer_url(local: &Local, pipeline: &str) -> String {
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
-    wait_until(PATIENCE, "the producer is ready", async || {
-        let reply = client.get(format!("{url}/readyz")).send().await;
-        reply.is_ok_and(|reply| reply.status().is_success())
+    eventually(PATIENCE, "the producer of this pipeline is ready", async || {
+        let started = local.events("started");
+        let producer = started
+            .iter()
+            .rfind(|event| event["name"].as_str().is_some_and(|name| name.contains("producer")))?;
+        let url = producer["url"].as_str().unwrap().to_owned();
+        let ready = client.get(format!("{url}/readyz")).send().await.ok()?;
+        let pipelines = client.get(format!("{url}/v1/pipelines")).send().await.ok()?;
+        let ours = pipelines.text().await.ok()?.contains(&format!("\"{pipeline}\""));
+        (ready.status().is_success() && ours).then_some(url)
     })
-    .await;
-    url
+    .await
 }
 
 /// Users are global to a broker and outlive the virtual host.
-async fn remove_users(vhost: &TestVhost) {
-    let id = PipelineId::new("shop", "orders").unwrap();
+async fn remove_users(vhost: &TestVhost, pipeline: &str) {
+    let id = PipelineId::new("shop", pipeline).unwrap();
     let prefix = id.default_prefix().unwrap();
     let scope = UserScope::new(LOCAL_CLUSTER, &id, &vhost.name);
     let producer = prefix.producer_user(&scope, Slot::A);
@@ -100,10 +104,13 @@ async fn every_accepted_order_reaches_each_of_three_queues() {
             Reply::status(if request.path == "/invoice" { 201 } else { 200 })
         })
         .await;
-        let manifest = EXAMPLE.replace(ENDPOINT, &receiver.url());
+        let pipeline = format!("orders-{}", vhost.version.replace('.', "-"));
+        let manifest = EXAMPLE
+            .replace(ENDPOINT, &receiver.url())
+            .replace("name: orders\n", &format!("name: {pipeline}\n"));
         let place = Place::new(&manifest, &vhost.login);
         let mut local = place.start(&["-o", "json"]);
-        let accepted = publish(&producer_url(&local).await).await;
+        let accepted = publish(&producer_url(&local, &pipeline).await).await;
         assert_eq!(accepted.len(), ORDERS, "a broker at rest takes everything");
         wait_until(PATIENCE * 2, "each queue has received every accepted order", async || {
             let queues = received(&receiver);
@@ -120,7 +127,7 @@ async fn every_accepted_order_reaches_each_of_three_queues() {
             println!("{}: {queue}: {} orders, {repeats} repeats", vhost.version, ids.len());
             assert_eq!(ids.len(), ORDERS, "{queue} got what nobody published");
         }
-        remove_users(vhost).await;
+        remove_users(vhost, &pipeline).await;
     })
     .await;
 }
