@@ -3,11 +3,20 @@
 
 use tracing::warn;
 use warren_api::MessagePipelineStatus;
-use warren_broker::{login::Secret, management::Management};
+use warren_broker::{
+    login::{Login, Secret},
+    management::Management,
+};
 use warren_core::topology::ObjectKind;
 
 use crate::{
-    brokers::Brokers, error::StepError, pass::Found, plan::Step, ports::Ports, status,
+    brokers::Brokers,
+    error::StepError,
+    pass::Found,
+    pipeline::{Holder, Pipeline},
+    plan::Step,
+    ports::{Account, Ports},
+    status,
     trouble::Trouble,
 };
 
@@ -27,6 +36,14 @@ pub enum StepResult {
     Failed(StepError),
     /// It was not tried, because one that it builds upon failed.
     Skipped,
+}
+
+/// Whose objects are written, and where.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    pipeline: &'a Pipeline,
+    /// The operator's own login.
+    login: &'a Login,
 }
 
 /// Bytes of a password.
@@ -70,14 +87,16 @@ impl Outcome {
 /// Carries out a plan as far as it goes.
 pub(crate) async fn plan<P: Ports>(ports: &P, brokers: &Brokers, found: &Found) -> Outcome {
     let mut outcome = Outcome::default();
-    let Some(Ok(state)) = found.observed.as_ref().map(|observed| &observed.broker) else {
+    let state = found.observed.as_ref().and_then(|observed| observed.broker.as_ref().ok());
+    let (Some(pipeline), Some(state)) = (&found.pipeline, state) else {
         return outcome;
     };
+    let place = Place { pipeline, login: &state.login };
     let client = brokers.client(&state.login);
     for step in &found.plan.steps {
         let result = match &client {
             _ if !outcome.permits(step) => StepResult::Skipped,
-            Ok(client) => told(step, carry_out(ports, client, &state.login.vhost, step).await),
+            Ok(client) => told(step, carry_out(ports, client, place, step).await),
             Err(error) => StepResult::Failed(StepError::Broker(error.clone())),
         };
         outcome.results.push((step.clone(), result));
@@ -108,6 +127,9 @@ fn carries(failed: &Step, step: &Step) -> bool {
     match (failed, step) {
         (Step::Broker(failed), Step::Broker(_)) => failed.kind() != ObjectKind::Binding,
         (Step::PutUser { user, .. }, Step::Permit { user: next, .. }) => user == next,
+        // Workers start when everything they need stands.
+        (Step::Broker(_) | Step::PutUser { .. } | Step::Permit { .. }, Step::Child(_)) => true,
+        (Step::Child(_), Step::Child(_)) => failed.kind() != step.kind(),
         _ => false,
     }
 }
@@ -123,24 +145,32 @@ fn told(step: &Step, result: Result<(), StepError>) -> StepResult {
 async fn carry_out<P: Ports>(
     ports: &P,
     client: &Management,
-    vhost: &str,
+    place: Place<'_>,
     step: &Step,
 ) -> Result<(), StepError> {
+    let vhost = &place.login.vhost;
     match step {
         Step::Broker(change) => client.apply(vhost, change).await.map_err(StepError::Broker),
-        Step::PutUser { user, .. } => put_user(ports, client, user).await,
+        Step::PutUser { holder, user, .. } => put_user(ports, client, place, holder, user).await,
         Step::Permit { user, permissions } => {
             let permitted = client.put_permissions(vhost, user, permissions).await;
             permitted.map_err(StepError::Broker)
         }
+        Step::Child(step) => ports.write(step).await.map_err(StepError::Child),
     }
 }
 
 /// Writes the user first and keeps the password then: when it stops in between, the next pass finds
 /// a user whose password nobody knows, and makes another one.
-async fn put_user<P: Ports>(ports: &P, client: &Management, user: &str) -> Result<(), StepError> {
+async fn put_user<P: Ports>(
+    ports: &P,
+    client: &Management,
+    place: Place<'_>,
+    holder: &Holder,
+    user: &str,
+) -> Result<(), StepError> {
     let kept = ports
-        .password(user)
+        .password(holder, user)
         .await
         .map_err(|source| StepError::ReadPassword { user: user.to_owned(), source })?;
     let password = match &kept {
@@ -151,7 +181,9 @@ async fn put_user<P: Ports>(ports: &P, client: &Management, user: &str) -> Resul
     if kept.is_some() {
         return Ok(());
     }
-    let kept = ports.keep_password(user, &password).await;
+    let Place { pipeline, login } = place;
+    let account = Account { pipeline, login, holder, user, password: &password };
+    let kept = ports.keep_password(account).await;
     kept.map_err(|source| StepError::KeepPassword { user: user.to_owned(), source })
 }
 

@@ -3,6 +3,7 @@
 use warren_broker::management::{ApiError, ApiErrorKind};
 
 use crate::{
+    children::ChildError,
     ports::PortError,
     trouble::{Trouble, TroubleReason},
 };
@@ -29,6 +30,9 @@ pub enum StepError {
         /// Why.
         source: PortError,
     },
+    /// The API server refused it or did not answer.
+    #[error(transparent)]
+    Child(ChildError),
     /// The system gave no random bytes.
     #[error("no random bytes for the password of user {user}: {source}")]
     MakePassword {

@@ -11,7 +11,7 @@ use warren_api::{
 use crate::{
     apply::Outcome,
     observe::Stage,
-    plan::{Findings, Kind, Plan},
+    plan::{Findings, Kind, Plan, Step},
     status::{condition, holds},
 };
 
@@ -111,8 +111,8 @@ pub fn between(
 pub fn repaired(plan: &Plan, outcome: &Outcome) -> BTreeMap<Kind, u32> {
     let mut repaired = BTreeMap::new();
     if stage(plan) == Some(Stage::Declared) {
-        for step in outcome.done() {
-            *repaired.entry(step.kind()).or_insert(0) += 1;
+        for kind in outcome.done().map(Step::kind).filter(|kind| kind.is_of_broker()) {
+            *repaired.entry(kind).or_insert(0) += 1;
         }
     }
     repaired

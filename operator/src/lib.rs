@@ -8,6 +8,7 @@
 pub mod apply;
 pub mod args;
 pub mod brokers;
+pub mod children;
 pub mod conditions;
 pub mod error;
 pub mod events;

@@ -14,10 +14,11 @@ use warren_core::topology::{BrokerFacts, Found, Permissions};
 
 use crate::{
     brokers::Brokers,
+    children::ChildrenReading,
     login,
     pipeline::{CaChoice, Pipeline, Users},
     ports::Ports,
-    rights,
+    resources, rights,
     trouble::{Trouble, TroubleReason},
 };
 
@@ -26,6 +27,8 @@ use crate::{
 pub struct Observed {
     /// The broker, or why it cannot be seen.
     pub broker: Result<BrokerState, Trouble>,
+    /// The Kubernetes objects made for it.
+    pub children: ChildrenReading,
     /// What the last status says.
     pub past: Past,
 }
@@ -104,7 +107,8 @@ pub async fn pipeline<P: Ports>(
     if let Err(trouble) = &broker {
         debug!(pipeline = %pipeline.id, %trouble, "broker cannot be seen");
     }
-    Observed { broker, past }
+    let children = ports.children(&resources::keys(pipeline)).await;
+    Observed { broker, children, past }
 }
 
 async fn broker<P: Ports>(
@@ -211,12 +215,13 @@ async fn users<P: Ports>(
     let mut permissions: BTreeMap<_, _> =
         management.permissions(vhost).await?.into_iter().collect();
     let mut found = BTreeMap::new();
-    for (name, _) in pipeline.accounts(vhost) {
+    for holder in pipeline.holders() {
+        let name = pipeline.user_of(&holder, vhost);
         let Some(user) = management.user(&name).await? else {
             continue;
         };
         // A store that cannot be read may still hold it: only a clear no makes a new password.
-        let lost = matches!(ports.password(&name).await, Ok(None));
+        let lost = matches!(ports.password(&holder, &name).await, Ok(None));
         let user = FoundUser {
             password: if lost { PasswordState::Unknown } else { PasswordState::Kept },
             tags: user.tags,

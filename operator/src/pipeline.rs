@@ -96,6 +96,15 @@ pub enum Users {
     Shared,
 }
 
+/// One who logs in to the broker for a pipeline: with scoped users, as a user of its own.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Holder {
+    /// The workers of a queue.
+    Worker(QueueName),
+    /// The producers, Warren's own and programs that publish by themselves.
+    Producer,
+}
+
 /// One queue of a pipeline.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Queue {
@@ -228,14 +237,26 @@ impl Pipeline {
         self.prefix.producer_user(&self.user_scope(vhost), Slot::A)
     }
 
-    /// Every broker user of the pipeline in this virtual host, with what it may do there.
-    pub fn accounts(&self, vhost: &str) -> Vec<(String, Permissions)> {
-        let workers = self.queues.iter().map(|queue| {
-            let user = self.worker_user(&queue.name, vhost);
-            (user, worker_permissions(&self.prefix, &queue.name))
-        });
-        let producer = (self.producer_user(vhost), producer_permissions(&self.prefix));
-        workers.chain([producer]).collect()
+    /// Everybody who logs in for the pipeline.
+    pub fn holders(&self) -> impl Iterator<Item = Holder> {
+        let workers = self.queues.iter().map(|queue| Holder::Worker(queue.name.clone()));
+        workers.chain([Holder::Producer])
+    }
+
+    /// The broker user of one who logs in.
+    pub fn user_of(&self, holder: &Holder, vhost: &str) -> String {
+        match holder {
+            Holder::Worker(queue) => self.worker_user(queue, vhost),
+            Holder::Producer => self.producer_user(vhost),
+        }
+    }
+
+    /// What one who logs in may do in the virtual host.
+    pub fn permissions_of(&self, holder: &Holder) -> Permissions {
+        match holder {
+            Holder::Worker(queue) => worker_permissions(&self.prefix, queue),
+            Holder::Producer => producer_permissions(&self.prefix),
+        }
     }
 
     /// The longest delay that every queue can give a message before its first attempt.

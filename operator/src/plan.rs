@@ -2,6 +2,7 @@
 //!
 //! A plan says what to write in which order, what stands in the way, and nothing of how.
 
+mod children;
 mod step;
 mod users;
 
@@ -18,6 +19,7 @@ use warren_core::{
 
 pub use self::step::{Kind, Step, UserGap};
 use crate::{
+    children::{ChildKey, ChildrenReading},
     interval::Requeue,
     observe::{BrokerState, Observed, Past, Stage},
     pipeline::{Origin, Pipeline},
@@ -63,6 +65,8 @@ pub struct Compared {
     pub unsupported: Option<String>,
     /// Queues of ours that the spec no longer has; they keep their messages.
     pub retained: Vec<String>,
+    /// Kubernetes objects that are somebody else's and have names of ours.
+    pub taken: Vec<ChildKey>,
     /// Whether what the plan changes is new or was changed by somebody else.
     pub stage: Stage,
 }
@@ -73,14 +77,14 @@ impl Plan {
         Self::idle(Findings::Rejected(violations), Requeue::Settled)
     }
 
-    /// How many objects somebody else changed or took away, by kind.
+    /// How many of the broker's objects somebody else changed or took away, by kind.
     pub fn drift(&self) -> BTreeMap<Kind, u32> {
         let mut drift = BTreeMap::new();
         if let Findings::Compared(compared) = &self.findings
             && compared.stage == Stage::Declared
         {
-            for step in &self.steps {
-                *drift.entry(step.kind()).or_insert(0) += 1;
+            for kind in self.steps.iter().map(Step::kind).filter(|kind| kind.is_of_broker()) {
+                *drift.entry(kind).or_insert(0) += 1;
             }
         }
         drift
@@ -103,18 +107,24 @@ pub fn next(pipeline: &Pipeline, observed: &Observed) -> Plan {
     if let Some(trouble) = rights::missing(pipeline, &state.login, &state.tags) {
         return unreachable(trouble);
     }
-    compared(pipeline, state, &observed.past)
+    compared(pipeline, state, &observed.children, &observed.past)
 }
 
 fn unreachable(trouble: Trouble) -> Plan {
     Plan::idle(Findings::Unreachable(trouble), Requeue::Trouble)
 }
 
-fn compared(pipeline: &Pipeline, state: &BrokerState, past: &Past) -> Plan {
+fn compared(
+    pipeline: &Pipeline,
+    state: &BrokerState,
+    children: &ChildrenReading,
+    past: &Past,
+) -> Plan {
     let wanted = topology::desired(&pipeline.layout(), state.facts);
     let Comparison { changes, conflicts, .. } =
         topology::compare(&wanted, &state.found, &pipeline.owner);
     let unsupported = unsupported(pipeline, state);
+    let mut taken = Vec::new();
     let steps = if unsupported.is_some() || keeps_off(pipeline, &state.found, &conflicts) {
         Vec::new()
     } else {
@@ -122,13 +132,20 @@ fn compared(pipeline: &Pipeline, state: &BrokerState, past: &Past) -> Plan {
             changes.into_iter().filter(|change| !reaches_others(change, pipeline, &state.found));
         let changes = changes.filter(|change| !strands(change, pipeline));
         let broker = changes.map(Step::Broker);
-        broker.chain(users::steps(pipeline, state)).collect()
+        let mut steps: Vec<Step> = broker.chain(users::steps(pipeline, state)).collect();
+        if conflicts.is_empty() {
+            let children = children::next(pipeline, state, children);
+            steps.extend(children.steps.into_iter().map(Step::Child));
+            taken = children.taken;
+        }
+        steps
     };
     let compared = Compared {
         objects: wanted.len(),
         conflicts,
         unsupported,
         retained: retained(pipeline, &wanted, &state.found),
+        taken,
         stage: past.stage,
     };
     Plan { steps, findings: Findings::Compared(Box::new(compared)), requeue: Requeue::Settled }

@@ -1,12 +1,16 @@
 //! What a pass needs from its surroundings and where local mode and Kubernetes differ: Secrets,
-//! passwords, and the place a status is published to.
+//! passwords, the objects made for a pipeline, and the place a status is published to.
 
 use std::{error::Error, fmt, future::Future};
 
 use warren_api::MessagePipelineStatus;
-use warren_broker::login::Secret;
+use warren_broker::login::{Login, Secret};
 
-use crate::login::SecretData;
+use crate::{
+    children::{ChildError, ChildKey, ChildStep, ChildrenReading},
+    login::SecretData,
+    pipeline::{Holder, Pipeline},
+};
 
 /// The surroundings of a pass.
 pub trait Ports: Sync {
@@ -25,6 +29,7 @@ pub trait Ports: Sync {
     /// When it cannot be told.
     fn password(
         &self,
+        holder: &Holder,
         user: &str,
     ) -> impl Future<Output = Result<Option<Secret>, PortError>> + Send;
 
@@ -34,9 +39,18 @@ pub trait Ports: Sync {
     /// When it was not kept.
     fn keep_password(
         &self,
-        user: &str,
-        password: &Secret,
+        account: Account<'_>,
     ) -> impl Future<Output = Result<(), PortError>> + Send;
+
+    /// What there is of the Kubernetes objects that a pipeline wants: the ones of these names, and
+    /// all others that were made for it.
+    fn children(&self, wanted: &[ChildKey]) -> impl Future<Output = ChildrenReading> + Send;
+
+    /// Writes a Kubernetes object made for the pipeline.
+    ///
+    /// # Errors
+    /// When it was not written.
+    fn write(&self, step: &ChildStep) -> impl Future<Output = Result<(), ChildError>> + Send;
 
     /// Shows a status that differs from the one before.
     ///
@@ -46,6 +60,21 @@ pub trait Ports: Sync {
         &self,
         status: &MessagePipelineStatus,
     ) -> impl Future<Output = Result<(), PortError>> + Send;
+}
+
+/// A broker user whose password is to be kept.
+#[derive(Clone, Copy)]
+pub struct Account<'a> {
+    /// Whose pipeline's it is.
+    pub pipeline: &'a Pipeline,
+    /// The operator's own login, which says where the broker is.
+    pub login: &'a Login,
+    /// Who logs in as it.
+    pub holder: &'a Holder,
+    /// Its name.
+    pub user: &'a str,
+    /// Its password.
+    pub password: &'a Secret,
 }
 
 /// What the surroundings could not do.

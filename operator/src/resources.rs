@@ -5,3 +5,10 @@
 pub mod broker_secret;
 pub mod producer_yaml;
 pub mod worker_yaml;
+
+use crate::{children::ChildKey, pipeline::Pipeline};
+
+/// The Kubernetes objects that a pipeline wants.
+pub fn keys(_pipeline: &Pipeline) -> Vec<ChildKey> {
+    Vec::new()
+}

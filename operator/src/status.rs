@@ -151,14 +151,18 @@ fn topology(compared: &Compared, evidence: &Evidence<'_>) -> TopologyStatus {
         state: reason_of(conflict).as_str().to_owned(),
     });
     let unwritten: Vec<ObjectState> = match evidence.outcome {
-        Some(outcome) => outcome.undone().map(drifted).collect(),
-        None => evidence.plan.steps.iter().map(drifted).collect(),
+        Some(outcome) => outcome.undone().filter(|step| of_broker(step)).map(drifted).collect(),
+        None => evidence.plan.steps.iter().filter(|step| of_broker(step)).map(drifted).collect(),
     };
     TopologyStatus {
         objects: u32::try_from(compared.objects).unwrap_or(u32::MAX),
         not_in_sync: conflicts.chain(unwritten).take(MOST_NAMED).collect(),
         adopted: Vec::new(),
     }
+}
+
+fn of_broker(step: &crate::plan::Step) -> bool {
+    step.kind().is_of_broker()
 }
 
 fn drifted(step: &crate::plan::Step) -> ObjectState {

@@ -8,6 +8,7 @@ use warren_core::{
 
 use super::*;
 use crate::{
+    children::ChildrenReading,
     fixtures::smallest,
     observe::{Observed, Past},
     plan::{self, UserGap},
@@ -32,7 +33,10 @@ fn step(text: &str) -> Step {
         found: Found::default(),
         users: crate::observe::UsersReading::Found([].into()),
     };
-    let plan = plan::next(&pipeline, &Observed { broker: Ok(state), past: Past::default() });
+    let plan = plan::next(
+        &pipeline,
+        &Observed { broker: Ok(state), children: ChildrenReading::NotKept, past: Past::default() },
+    );
     plan.steps.into_iter().find(|step| step.to_string().starts_with(text)).unwrap()
 }
 
@@ -50,7 +54,11 @@ fn what_stands_on_a_failed_declaration_is_not_tried() {
 fn bindings_and_users_fail_one_by_one() {
     let outcome = failed(step("bind shop.orders.internal"), invalid());
     assert!(outcome.permits(&step("bind shop.orders -")));
-    let user = |user: &str| Step::PutUser { user: user.to_owned(), gap: UserGap::Missing };
+    let user = |user: &str| Step::PutUser {
+        holder: Holder::Producer,
+        user: user.to_owned(),
+        gap: UserGap::Missing,
+    };
     let permit = |user: &str| Step::Permit {
         user: user.to_owned(),
         permissions: Permissions {

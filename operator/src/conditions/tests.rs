@@ -29,6 +29,7 @@ fn in_sync() -> Plan {
             conflicts: Vec::new(),
             unsupported: None,
             retained: Vec::new(),
+            taken: Vec::new(),
             stage: Stage::Declared,
         })),
         requeue: crate::interval::Requeue::Settled,

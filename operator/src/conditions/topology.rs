@@ -53,18 +53,23 @@ fn conflicts(conflicts: &[Conflict]) -> Option<Judgement> {
 }
 
 fn failed(outcome: &Outcome) -> Option<Judgement> {
-    let inequivalent = outcome.failures().any(|(_, error)| error.is_inequivalent());
+    let failures = || outcome.failures().filter(|(step, _)| step.kind().is_of_broker());
+    let inequivalent = failures().any(|(_, error)| error.is_inequivalent());
     let reason =
         if inequivalent { ConditionReason::InequivalentArgument } else { ConditionReason::Drifted };
     let texts: Vec<String> =
-        outcome.failures().map(|(step, error)| format!("{step} failed: {error}")).collect();
+        failures().map(|(step, error)| format!("{step} failed: {error}")).collect();
     (!texts.is_empty()).then(|| Judgement::fails(reason, named(texts)))
 }
 
 fn pending(plan: &Plan) -> Option<Judgement> {
-    let steps = plan.steps.iter().map(ToString::to_string);
-    let message = || format!("repairing: {}", named(steps));
-    (!plan.steps.is_empty()).then(|| Judgement::fails(ConditionReason::Drifted, message()))
+    let steps = plan.steps.iter().filter(|step| step.kind().is_of_broker());
+    let steps: Vec<String> = steps.map(ToString::to_string).collect();
+    let is_drift = !steps.is_empty();
+    is_drift.then(|| {
+        let message = format!("repairing: {}", named(steps));
+        Judgement::fails(ConditionReason::Drifted, message)
+    })
 }
 
 fn declared(compared: &Compared) -> Judgement {

@@ -17,8 +17,10 @@ use super::{
     happening::{Happening, Reporter},
 };
 use crate::{
+    children::{ChildError, ChildErrorKind, ChildKey, ChildStep, ChildrenReading},
     login::SecretData,
-    ports::{PortError, Ports},
+    pipeline::Holder,
+    ports::{Account, PortError, Ports},
 };
 
 /// The files of a broker's login.
@@ -81,14 +83,23 @@ impl Ports for LocalPorts {
             .map_err(|error| PortError::new("read the directory of the broker's login", error))
     }
 
-    async fn password(&self, user: &str) -> Result<Option<Secret>, PortError> {
+    async fn password(&self, _: &Holder, user: &str) -> Result<Option<Secret>, PortError> {
         Ok(self.credentials.get(user))
     }
 
-    async fn keep_password(&self, user: &str, password: &Secret) -> Result<(), PortError> {
+    async fn keep_password(&self, account: Account<'_>) -> Result<(), PortError> {
         self.credentials
-            .keep(user, password)
+            .keep(account.user, account.password)
             .map_err(|error| PortError::new("keep a password in the state directory", error))
+    }
+
+    async fn children(&self, _: &[ChildKey]) -> ChildrenReading {
+        ChildrenReading::NotKept
+    }
+
+    async fn write(&self, step: &ChildStep) -> Result<(), ChildError> {
+        let message = format!("{step}: local mode keeps no Kubernetes objects");
+        Err(ChildError { kind: ChildErrorKind::Refused, message })
     }
 
     async fn publish(&self, status: &MessagePipelineStatus) -> Result<(), PortError> {

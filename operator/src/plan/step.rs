@@ -4,6 +4,11 @@ use std::fmt;
 
 use warren_core::topology::{Change, ObjectKind, Permissions};
 
+use crate::{
+    children::{ChildKind, ChildStep},
+    pipeline::Holder,
+};
+
 /// One write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
@@ -11,6 +16,8 @@ pub enum Step {
     Broker(Change),
     /// Write a broker user, with a password that is kept.
     PutUser {
+        /// Who logs in as it.
+        holder: Holder,
         /// Its name.
         user: String,
         /// What is wrong with the one there is.
@@ -23,6 +30,8 @@ pub enum Step {
         /// What it may do.
         permissions: Permissions,
     },
+    /// A write to the Kubernetes objects made for the pipeline.
+    Child(ChildStep),
 }
 
 /// What is wrong with a broker user.
@@ -51,6 +60,8 @@ pub enum Kind {
     User,
     /// What a broker user may do.
     Permission,
+    /// A Kubernetes object made for the pipeline.
+    Child(ChildKind),
 }
 
 impl Step {
@@ -60,6 +71,7 @@ impl Step {
             Step::Broker(change) => change.kind().into(),
             Step::PutUser { .. } => Kind::User,
             Step::Permit { .. } => Kind::Permission,
+            Step::Child(step) => Kind::Child(step.key().kind),
         }
     }
 
@@ -68,14 +80,29 @@ impl Step {
         match self {
             Step::Broker(change) => change.name(),
             Step::PutUser { user, .. } | Step::Permit { user, .. } => user.clone(),
+            Step::Child(step) => step.key().name,
         }
     }
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: &[Kind] =
-        &[Kind::Exchange, Kind::Queue, Kind::Binding, Kind::Policy, Kind::User, Kind::Permission];
+    pub fn all() -> impl Iterator<Item = Kind> {
+        let broker = [
+            Kind::Exchange,
+            Kind::Queue,
+            Kind::Binding,
+            Kind::Policy,
+            Kind::User,
+            Kind::Permission,
+        ];
+        broker.into_iter().chain(ChildKind::ALL.into_iter().map(Kind::Child))
+    }
+
+    /// Whether it is kept by the broker.
+    pub const fn is_of_broker(self) -> bool {
+        !matches!(self, Kind::Child(_))
+    }
 
     /// The kind in a status and as a label.
     pub const fn as_str(self) -> &'static str {
@@ -86,6 +113,7 @@ impl Kind {
             Kind::Policy => "Policy",
             Kind::User => "User",
             Kind::Permission => "Permission",
+            Kind::Child(kind) => kind.as_str(),
         }
     }
 }
@@ -111,11 +139,12 @@ impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Step::Broker(change) => change.fmt(f),
-            Step::PutUser { user, gap: UserGap::Missing } => write!(f, "make user {user}"),
-            Step::PutUser { user, gap: UserGap::PasswordLost } => {
+            Step::Child(step) => step.fmt(f),
+            Step::PutUser { user, gap: UserGap::Missing, .. } => write!(f, "make user {user}"),
+            Step::PutUser { user, gap: UserGap::PasswordLost, .. } => {
                 write!(f, "give user {user} a new password")
             }
-            Step::PutUser { user, gap: UserGap::Tagged } => {
+            Step::PutUser { user, gap: UserGap::Tagged, .. } => {
                 write!(f, "take the tags of user {user} away")
             }
             Step::Permit { user, permissions } => {

@@ -1,5 +1,6 @@
 //! Plans: rights, places, old brokers, and strangers that look like us.
 
+use crate::children::ChildrenReading;
 use warren_broker::login::{Login, Secret};
 use warren_core::topology::{BrokerFacts, FoundQueue};
 
@@ -21,7 +22,10 @@ fn state(version: &str, tags: &[&str]) -> BrokerState {
 }
 
 fn plan_for(pipeline: &Pipeline, state: BrokerState) -> Plan {
-    next(pipeline, &Observed { broker: Ok(state), past: Past::default() })
+    next(
+        pipeline,
+        &Observed { broker: Ok(state), children: ChildrenReading::NotKept, past: Past::default() },
+    )
 }
 
 fn denied(plan: &Plan) -> Option<&str> {
@@ -61,12 +65,17 @@ fn a_login_needs_the_tags_of_its_mode() {
 fn a_pipeline_never_moves_to_another_virtual_host_by_itself() {
     let past = |vhost: &str| Past { stage: Stage::Declared, vhost: Some(vhost.to_owned()) };
     let state = state("4.3.6", &["administrator"]);
-    let moved = Observed { broker: Ok(state.clone()), past: past("blue") };
+    let moved = Observed {
+        broker: Ok(state.clone()),
+        children: ChildrenReading::NotKept,
+        past: past("blue"),
+    };
     let plan = next(&smallest(), &moved);
     assert_eq!(plan.steps, []);
     let Findings::Rejected(violations) = plan.findings else { panic!("{plan:?}") };
     assert!(violations.to_string().starts_with("spec.broker.vhost: is / now"), "{violations}");
-    let stayed = Observed { broker: Ok(state), past: past("/") };
+    let stayed =
+        Observed { broker: Ok(state), children: ChildrenReading::NotKept, past: past("/") };
     assert!(!next(&smallest(), &stayed).steps.is_empty());
 }
 

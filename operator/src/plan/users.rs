@@ -5,7 +5,7 @@ use warren_core::topology::Permissions;
 use super::{Step, UserGap};
 use crate::{
     observe::{BrokerState, FoundUser, PasswordState, UsersReading},
-    pipeline::Pipeline,
+    pipeline::{Holder, Pipeline},
 };
 
 /// What to write; nothing while users are shared.
@@ -13,14 +13,22 @@ pub(super) fn steps(pipeline: &Pipeline, state: &BrokerState) -> Vec<Step> {
     let UsersReading::Found(found) = &state.users else {
         return Vec::new();
     };
-    let accounts = pipeline.accounts(&state.login.vhost);
-    accounts
-        .into_iter()
-        .flat_map(|(user, permissions)| of_user(found.get(&user), user, permissions))
+    pipeline
+        .holders()
+        .flat_map(|holder| {
+            let user = pipeline.user_of(&holder, &state.login.vhost);
+            let permissions = pipeline.permissions_of(&holder);
+            of_user(found.get(&user), holder, user, permissions)
+        })
         .collect()
 }
 
-fn of_user(found: Option<&FoundUser>, user: String, wanted: Permissions) -> Vec<Step> {
+fn of_user(
+    found: Option<&FoundUser>,
+    holder: Holder,
+    user: String,
+    wanted: Permissions,
+) -> Vec<Step> {
     let gap = match found {
         None => Some(UserGap::Missing),
         Some(found) if found.password == PasswordState::Unknown => Some(UserGap::PasswordLost),
@@ -30,6 +38,6 @@ fn of_user(found: Option<&FoundUser>, user: String, wanted: Permissions) -> Vec<
     let may = found.and_then(|found| found.permissions.as_ref());
     let permit =
         (may != Some(&wanted)).then(|| Step::Permit { user: user.clone(), permissions: wanted });
-    let put = gap.map(|gap| Step::PutUser { user, gap });
+    let put = gap.map(|gap| Step::PutUser { holder, user, gap });
     put.into_iter().chain(permit).collect()
 }

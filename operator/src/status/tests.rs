@@ -6,6 +6,7 @@ use warren_api::{Observed, QueueStatus, ScalingStatus};
 
 use super::*;
 use crate::{
+    children::ChildrenReading,
     fixtures::{noon, smallest, with_queue},
     plan::Plan,
     trouble::{Trouble, TroubleReason},
@@ -16,6 +17,7 @@ use crate::{
 fn unreachable(reason: TroubleReason) -> Plan {
     let observed = crate::observe::Observed {
         broker: Err(Trouble::new(reason, "why")),
+        children: ChildrenReading::NotKept,
         past: Past::default(),
     };
     crate::plan::next(&smallest(), &observed)

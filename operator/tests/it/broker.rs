@@ -22,7 +22,9 @@ async fn on_each_broker(objects: &[&MessagePipeline], test: impl AsyncFn(&TestVh
     for_each_broker(async |vhost| {
         let outcome = AssertUnwindSafe(test(vhost)).catch_unwind().await;
         for object in objects {
-            for (user, _) in pipeline(object).accounts(&vhost.name) {
+            let pipeline = pipeline(object);
+            for holder in pipeline.holders() {
+                let user = pipeline.user_of(&holder, &vhost.name);
                 vhost.management.delete_user(&user).await.unwrap();
             }
         }

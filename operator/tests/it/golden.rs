@@ -19,6 +19,7 @@ use warren_core::{
 };
 use warren_operator::{
     apply::{Outcome, StepResult},
+    children::ChildrenReading,
     conditions::Evidence,
     observe::{Observed, Past, Stage},
     pipeline::Pipeline,
@@ -119,7 +120,11 @@ impl Case {
         if surroundings.unauthorized {
             let trouble =
                 Trouble::new(TroubleReason::Unauthorized, "the broker refuses user admin");
-            return Observed { broker: Err(trouble), past: Past { stage, vhost: None } };
+            return Observed {
+                broker: Err(trouble),
+                children: ChildrenReading::NotKept,
+                past: Past { stage, vhost: None },
+            };
         }
         let mut model = Model::empty(&surroundings.version);
         let declared = match &surroundings.declared {

@@ -8,6 +8,7 @@ use warren_core::topology::{
     POLICY_PRIORITY,
 };
 use warren_operator::{
+    children::ChildrenReading,
     observe::{BrokerState, FoundUser, Observed, PasswordState, Past, Stage, UsersReading},
     pipeline::{Pipeline, Users},
     plan::{self, Plan, Step},
@@ -47,7 +48,7 @@ impl Model {
             users,
         };
         let past = Past { stage, vhost: None };
-        Observed { broker: Ok(broker), past }
+        Observed { broker: Ok(broker), children: ChildrenReading::NotKept, past }
     }
 
     /// The plan for a pipeline that was never declared.
@@ -74,6 +75,7 @@ impl Model {
                     self.users.get_mut(user).expect("a user is made before it is permitted");
                 found.permissions = Some(permissions.clone());
             }
+            Step::Child(step) => panic!("nobody keeps objects here, but the plan says: {step}"),
         }
     }
 

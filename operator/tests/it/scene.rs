@@ -8,9 +8,11 @@ use warren_api::{MessagePipeline, MessagePipelineStatus, conditions::ConditionTy
 use warren_broker::login::{Login, Secret};
 use warren_operator::{
     brokers::Brokers,
+    children::{ChildError, ChildKey, ChildStep, ChildrenReading},
     login::SecretData,
     pass::{Context, Pass, Request},
-    ports::{PortError, Ports},
+    pipeline::Holder,
+    ports::{Account, PortError, Ports},
     reconcile,
     resources::broker_secret,
     settings::{Identity, Settings},
@@ -125,14 +127,22 @@ impl Ports for Scene {
         Ok(self.secrets.get(name).cloned())
     }
 
-    async fn password(&self, user: &str) -> Result<Option<Secret>, PortError> {
+    async fn password(&self, _: &Holder, user: &str) -> Result<Option<Secret>, PortError> {
         Ok(self.passwords.lock().unwrap().get(user).cloned())
     }
 
-    async fn keep_password(&self, user: &str, password: &Secret) -> Result<(), PortError> {
+    async fn keep_password(&self, account: Account<'_>) -> Result<(), PortError> {
         let mut passwords = self.passwords.lock().unwrap();
-        passwords.insert(user.to_owned(), password.clone());
+        passwords.insert(account.user.to_owned(), account.password.clone());
         Ok(())
+    }
+
+    async fn children(&self, _: &[ChildKey]) -> ChildrenReading {
+        ChildrenReading::NotKept
+    }
+
+    async fn write(&self, step: &ChildStep) -> Result<(), ChildError> {
+        panic!("nobody keeps objects here, but the plan says: {step}")
     }
 
     async fn publish(&self, status: &MessagePipelineStatus) -> Result<(), PortError> {
