@@ -1,8 +1,10 @@
 //! I/O out: carries out a plan, step by step, and reports on each. Nothing is decided here but
 //! where to stop.
 
-use tracing::warn;
-use warren_api::MessagePipelineStatus;
+mod removal;
+
+use tracing::{debug, warn};
+use warren_api::{MessagePipelineStatus, metadata::QUEUE_LABEL};
 use warren_broker::{
     login::{Login, Secret},
     management::Management,
@@ -11,11 +13,13 @@ use warren_core::topology::ObjectKind;
 
 use crate::{
     brokers::Brokers,
+    children::{ChildKind, ChildStep, Manifest},
     error::StepError,
-    pass::Found,
+    pass::{Found, Parting},
     pipeline::{Holder, Pipeline},
-    plan::Step,
+    plan::{Kind, Plan, Step},
     ports::{Account, Ports},
+    resources::queue_label,
     status,
     trouble::Trouble,
 };
@@ -36,12 +40,15 @@ pub enum StepResult {
     Failed(StepError),
     /// It was not tried, because one that it builds upon failed.
     Skipped,
+    /// It was not tried, because the pipeline is paused.
+    Paused,
 }
 
 /// Whose objects are written, and where.
 #[derive(Clone, Copy)]
 struct Place<'a> {
-    pipeline: &'a Pipeline,
+    /// Nothing of one that is being deleted.
+    pipeline: Option<&'a Pipeline>,
     /// The operator's own login.
     login: &'a Login,
 }
@@ -62,8 +69,14 @@ impl Outcome {
     pub fn failures(&self) -> impl Iterator<Item = (&Step, &StepError)> {
         self.results.iter().filter_map(|(step, result)| match result {
             StepResult::Failed(error) => Some((step, error)),
-            StepResult::Done | StepResult::Skipped => None,
+            StepResult::Done | StepResult::Skipped | StepResult::Paused => None,
         })
+    }
+
+    /// The steps that wait for the end of a pause.
+    pub fn paused(&self) -> impl Iterator<Item = &Step> {
+        let paused = self.results.iter().filter(|(_, result)| matches!(result, StepResult::Paused));
+        paused.map(|(step, _)| step)
     }
 
     /// The steps that were carried out.
@@ -76,6 +89,12 @@ impl Outcome {
     pub fn undone(&self) -> impl Iterator<Item = &Step> {
         let undone = self.results.iter().filter(|(_, result)| !matches!(result, StepResult::Done));
         undone.map(|(step, _)| step)
+    }
+
+    /// What comes of a plan for a paused pipeline: nothing.
+    pub(crate) fn of_pause(plan: &Plan) -> Self {
+        let steps = plan.steps.iter().cloned();
+        Self { results: steps.map(|step| (step, StepResult::Paused)).collect() }
     }
 
     fn permits(&self, step: &Step) -> bool {
@@ -91,9 +110,38 @@ pub(crate) async fn plan<P: Ports>(ports: &P, brokers: &Brokers, found: &Found) 
     let (Some(pipeline), Some(state)) = (&found.pipeline, state) else {
         return outcome;
     };
-    let place = Place { pipeline, login: &state.login };
+    let place = Place { pipeline: Some(pipeline), login: &state.login };
     let client = brokers.client(&state.login);
+    let mut unheld = if found.plan.needs_hold() { ports.hold().await.err() } else { None };
+    let held = unheld.is_none();
     for step in &found.plan.steps {
+        let result = match &client {
+            _ if let Some(error) = unheld.take() => told(step, Err(StepError::Hold(error))),
+            _ if !held || !outcome.permits(step) => StepResult::Skipped,
+            Ok(client) => told(step, carry_out(ports, client, place, step).await),
+            Err(error) => StepResult::Failed(StepError::Broker(error.clone())),
+        };
+        outcome.results.push((step.clone(), result));
+    }
+    if let Some(error) = unheld {
+        log_unheld(&error);
+    }
+    outcome
+}
+
+fn log_unheld(error: &dyn std::fmt::Display) {
+    warn!(%error, "pipeline not held");
+}
+
+/// Carries out the plan of a deletion as far as it goes.
+pub(crate) async fn parting<P: Ports>(ports: &P, brokers: &Brokers, parting: &Parting) -> Outcome {
+    let mut outcome = Outcome::default();
+    let Some(login) = parting.remains().map(|remains| &remains.login) else {
+        return outcome;
+    };
+    let place = Place { pipeline: None, login };
+    let client = brokers.client(login);
+    for step in &parting.plan.steps {
         let result = match &client {
             _ if !outcome.permits(step) => StepResult::Skipped,
             Ok(client) => told(step, carry_out(ports, client, place, step).await),
@@ -104,19 +152,24 @@ pub(crate) async fn plan<P: Ports>(ports: &P, brokers: &Brokers, found: &Found) 
     outcome
 }
 
-/// Shows a status where it says something else than the one that is `shown`.
+/// Shows a status where it says something else than the one that is `shown`; whether everybody can
+/// see what it says.
 pub(crate) async fn status<P: Ports>(
     ports: &P,
     shown: &mut MessagePipelineStatus,
     status: &MessagePipelineStatus,
-) {
+) -> bool {
     if !status::differs(shown, status) {
-        return;
+        return true;
     }
     match ports.publish(status).await {
         Ok(()) => *shown = status.clone(),
-        Err(error) => warn!(%error, "status not published"),
+        Err(error) => {
+            warn!(%error, "status not published");
+            return false;
+        }
     }
+    true
 }
 
 /// Whether a step builds upon one that failed.
@@ -126,20 +179,46 @@ pub(crate) async fn status<P: Ports>(
 fn carries(failed: &Step, step: &Step) -> bool {
     match (failed, step) {
         (Step::Broker(failed), Step::Broker(_)) => failed.kind() != ObjectKind::Binding,
+        (Step::Remove(failed), Step::Remove(_)) => failed.kind() != Kind::User,
         (Step::PutUser { user, .. }, Step::Permit { user: next, .. }) => user == next,
-        // Workers start when everything they need stands.
-        (Step::Broker(_) | Step::PutUser { .. } | Step::Permit { .. }, Step::Child(_)) => true,
-        (Step::Child(_), Step::Child(_)) => failed.kind() != step.kind(),
+        // What goes later empties or leads to what goes before; workers start when everything
+        // they need stands.
+        (Step::Broker(_), Step::Remove(_) | Step::Child(_))
+        | (Step::Permit { .. }, Step::Child(_)) => true,
+        (Step::PutUser { holder, .. }, Step::Child(ChildStep::Apply(manifest))) => {
+            starts_pods(manifest) && manifest.label(QUEUE_LABEL) == Some(queue_label(holder))
+        }
+        (Step::Child(ChildStep::Apply(failed)), Step::Child(ChildStep::Apply(manifest))) => {
+            let queue = failed.label(QUEUE_LABEL);
+            starts_pods(manifest) && (queue.is_none() || queue == manifest.label(QUEUE_LABEL))
+        }
+        // By a ConfigMap the Secret is found that nobody may list.
+        (Step::Child(ChildStep::Delete(failed)), Step::Child(ChildStep::Delete(next))) => {
+            failed.kind == ChildKind::Secret && next.kind == ChildKind::ConfigMap
+        }
         _ => false,
     }
 }
 
+/// Whether pods start when it is applied, which need the objects before it.
+fn starts_pods(manifest: &Manifest) -> bool {
+    manifest.key().kind == ChildKind::Deployment
+}
+
 fn told(step: &Step, result: Result<(), StepError>) -> StepResult {
-    let failed = |error| {
-        warn!(%step, %error, "step failed");
+    let failed = |error: StepError| {
+        if error.is_overtaken() {
+            log_overtaken(step, &error);
+        } else {
+            warn!(%step, %error, "step failed");
+        }
         StepResult::Failed(error)
     };
     result.map_or_else(failed, |()| StepResult::Done)
+}
+
+fn log_overtaken(step: &Step, error: &StepError) {
+    debug!(%step, %error, "overtaken; the next pass sees what is there now");
 }
 
 async fn carry_out<P: Ports>(
@@ -157,6 +236,9 @@ async fn carry_out<P: Ports>(
             permitted.map_err(StepError::Broker)
         }
         Step::Child(step) => ports.write(step).await.map_err(StepError::Child),
+        Step::Remove(removal) => {
+            removal::carry_out(client, vhost, removal).await.map_err(StepError::Broker)
+        }
     }
 }
 
@@ -182,6 +264,7 @@ async fn put_user<P: Ports>(
         return Ok(());
     }
     let Place { pipeline, login } = place;
+    let pipeline = pipeline.expect("no user is made for a pipeline that is being deleted");
     let account = Account { pipeline, login, holder, user, password: &password };
     let kept = ports.keep_password(account).await;
     kept.map_err(|source| StepError::KeepPassword { user: user.to_owned(), source })

@@ -3,9 +3,16 @@
 //! Manifests are plain JSON, so that all kinds are compared and applied in one way. Their contents
 //! are never shown, because Secrets are among them.
 
+pub(crate) mod difference;
+pub(crate) mod owners;
+mod quantity;
+
 use std::{collections::BTreeMap, fmt};
 
 use serde_json::Value;
+
+/// The field manager of everything that a pass applies, and the label of who made an object.
+pub const OPERATOR: &str = "warren-operator";
 
 /// The kinds of objects that are made, in the order in which they are written: what a Deployment
 /// names comes before it.
@@ -69,6 +76,13 @@ pub enum ChildStep {
         deployment: String,
         /// The number.
         replicas: u32,
+        /// The version of the Deployment this is about.
+        resource_version: String,
+    },
+    /// Scale a Deployment to zero as `warren-scaler`: its pipeline is being deleted.
+    Stop {
+        /// The Deployment.
+        deployment: String,
         /// The version of the Deployment this is about.
         resource_version: String,
     },
@@ -156,6 +170,11 @@ impl Manifest {
         ChildKey::new(kind, self.text("/metadata/name"))
     }
 
+    /// The value of a label; nothing when it has none.
+    pub fn label(&self, key: &str) -> Option<&str> {
+        self.0.get("metadata")?.get("labels")?.get(key)?.as_str()
+    }
+
     /// The text at a JSON pointer; empty when there is none.
     pub fn text(&self, pointer: &str) -> &str {
         self.0.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
@@ -167,7 +186,7 @@ impl ChildStep {
     pub fn key(&self) -> ChildKey {
         match self {
             ChildStep::Apply(manifest) => manifest.key(),
-            ChildStep::HandOver { deployment, .. } => {
+            ChildStep::HandOver { deployment, .. } | ChildStep::Stop { deployment, .. } => {
                 ChildKey::new(ChildKind::Deployment, deployment)
             }
             ChildStep::Delete(key) => key.clone(),
@@ -194,6 +213,9 @@ impl fmt::Display for ChildStep {
             ChildStep::Apply(manifest) => write!(f, "apply {}", manifest.key()),
             ChildStep::HandOver { deployment, replicas, .. } => {
                 write!(f, "hand the replicas of Deployment {deployment} over at {replicas}")
+            }
+            ChildStep::Stop { deployment, .. } => {
+                write!(f, "scale Deployment {deployment} to zero")
             }
             ChildStep::Delete(key) => write!(f, "delete {key}"),
         }

@@ -3,20 +3,27 @@
 //! A function gives nothing where it cannot judge; who keeps or drops the old condition then is
 //! [`status`](crate::status)'s business.
 
+mod endpoint;
 mod scaling;
 mod topology;
 mod workers;
 
-pub(crate) use self::topology::reason_of;
+pub(crate) use self::{
+    endpoint::has_endpoints,
+    topology::{reason_of, tells_pause},
+};
 
 use warren_api::conditions::{ConditionReason, ConditionStatus, ConditionType};
+use warren_broker::login::Login;
+use warren_core::topology::BrokerVersion;
 
 use crate::{
     apply::Outcome,
-    observe::Observed,
+    observe::{Departure, Observed},
     pass::{Found, Request},
+    pause::Pause,
     pipeline::Pipeline,
-    plan::{Findings, Plan},
+    plan::{Findings, Plan, deletion::Progress},
     trouble::Trouble,
     workers::WorkersReading,
 };
@@ -34,6 +41,8 @@ pub struct Evidence<'a> {
     pub outcome: Option<&'a Outcome>,
     /// What is known of the workers.
     pub workers: &'a WorkersReading,
+    /// Why nothing was written; nothing when it was.
+    pub paused: Option<&'a Pause>,
     /// The moment of the pass.
     pub now: jiff::Timestamp,
 }
@@ -91,6 +100,7 @@ impl<'a> Evidence<'a> {
             plan: &found.plan,
             outcome: None,
             workers: request.workers,
+            paused: found.paused.as_ref(),
             now: request.now,
         }
     }
@@ -100,38 +110,68 @@ impl<'a> Evidence<'a> {
         Self { outcome: Some(outcome), ..Self::before(found, request) }
     }
 
-    /// What keeps the broker from being used, be it met before or while writing.
-    fn trouble(&self) -> Option<Trouble> {
-        match &self.plan.findings {
-            Findings::Unreachable(trouble) => Some(trouble.clone()),
-            Findings::Rejected(_) | Findings::Compared(_) => self.outcome?.trouble(),
-        }
+    /// What keeps the broker from being used, be it met before or while writing; nothing where that
+    /// cannot be told.
+    fn trouble(&self) -> Option<Judgement> {
+        let trouble = match &self.plan.findings {
+            Findings::Unreachable(trouble) => trouble.clone(),
+            Findings::Rejected(_) | Findings::Compared(_) => self.outcome?.trouble()?,
+        };
+        unreachable(&trouble)
     }
 }
 
-/// One of [`PARTS`]; the others are made of these.
+/// One of [`PARTS`], or whether endpoints take messages; the others are made of the parts.
 pub fn part(condition: ConditionType, evidence: &Evidence<'_>) -> Option<Judgement> {
     match condition {
         ConditionType::BrokerReachable => broker_reachable(evidence),
         ConditionType::TopologyInSync => topology::in_sync(evidence),
         ConditionType::WorkersAvailable => workers::available(evidence),
         ConditionType::ScalingActive => scaling::active(evidence),
-        ConditionType::Ready
-        | ConditionType::EndpointAccepting
-        | ConditionType::Reconciling
-        | ConditionType::Stalled => None,
+        ConditionType::EndpointAccepting => endpoint::accepting(evidence),
+        ConditionType::Ready | ConditionType::Reconciling | ConditionType::Stalled => None,
     }
 }
 
 /// Whether the broker answers, and the login may do what it must.
 fn broker_reachable(evidence: &Evidence<'_>) -> Option<Judgement> {
     if let Some(trouble) = evidence.trouble() {
-        return Some(Judgement::fails(trouble.reason.as_condition(), trouble.message));
+        return Some(trouble);
     }
     let state = evidence.observed?.broker.as_ref().ok()?;
-    let (login, version) = (&state.login, state.facts.version);
+    Some(connected(&state.login, state.facts.version))
+}
+
+fn unreachable(trouble: &Trouble) -> Option<Judgement> {
+    let reason = trouble.reason.as_condition()?;
+    Some(Judgement::fails(reason, trouble.message.clone()))
+}
+
+fn connected(login: &Login, version: BrokerVersion) -> Judgement {
     let message = format!("RabbitMQ {version} at {}:{}", login.host, login.port);
-    Some(Judgement::holds(ConditionReason::Connected, message))
+    Judgement::holds(ConditionReason::Connected, message)
+}
+
+/// Whether the broker of a pipeline that is being deleted answers.
+pub(crate) fn reachable(departure: &Departure) -> Option<Judgement> {
+    match &departure.broker {
+        Ok(remains) => Some(connected(&remains.login, remains.version)),
+        Err(trouble) => unreachable(trouble),
+    }
+}
+
+/// How far a deletion is. Only while it is under way.
+pub(crate) fn deleting(progress: &Progress) -> Option<Judgement> {
+    match progress {
+        Progress::Waiting { on, message } => {
+            let message = match on.as_str() {
+                Some(word) => format!("{word}: {message}"),
+                None => message.clone(),
+            };
+            Some(Judgement::holds(ConditionReason::Deleting, message))
+        }
+        Progress::Released(_) => None,
+    }
 }
 
 /// Whether nothing moves until somebody changes something. Only while it is so.
@@ -157,18 +197,22 @@ pub fn reconciling(parts: &[(ConditionType, Judgement)]) -> Option<Judgement> {
         workers.reason,
         ConditionReason::WaitingForTopology | ConditionReason::Progressing
     );
-    let under_way = declared && starting;
+    // More workers for more messages are no change of what was asked for.
+    let under_way = declared && starting && workers.status != ConditionStatus::True;
     under_way.then(|| Judgement::holds(ConditionReason::Deploying, workers.message.clone()))
 }
 
 /// Whether the pipeline works as it is asked to: what stalls it, else the first part that does not
-/// hold.
+/// hold, or was never judged.
 pub fn ready(stalled: Option<&Judgement>, parts: &[(ConditionType, Judgement)]) -> Judgement {
     if let Some(stalled) = stalled {
         return Judgement::fails(stalled.reason, stalled.message.clone());
     }
     let broken = PARTS.iter().find_map(|wanted| {
-        let (_, judgement) = parts.iter().find(|(condition, _)| condition == wanted)?;
+        let Some((_, judgement)) = parts.iter().find(|(condition, _)| condition == wanted) else {
+            let message = format!("nothing is known of {wanted} yet");
+            return Some(Judgement::unknown(ConditionReason::BrokerUnknown, message));
+        };
         (judgement.status != ConditionStatus::True).then(|| judgement.clone())
     });
     let works =

@@ -3,7 +3,7 @@
 use warren_broker::management::{ApiError, ApiErrorKind};
 
 use crate::{
-    children::ChildError,
+    children::{ChildError, ChildErrorKind},
     ports::PortError,
     trouble::{Trouble, TroubleReason},
 };
@@ -33,6 +33,9 @@ pub enum StepError {
     /// The API server refused it or did not answer.
     #[error(transparent)]
     Child(ChildError),
+    /// The pipeline could still vanish before what is written for it is cleaned up.
+    #[error("the pipeline cannot be held until its broker objects are released: {0}")]
+    Hold(PortError),
     /// The system gave no random bytes.
     #[error("no random bytes for the password of user {user}: {source}")]
     MakePassword {
@@ -44,6 +47,12 @@ pub enum StepError {
 }
 
 impl StepError {
+    /// Whether somebody else wrote to the same object first, as Kubernetes' own controllers do all
+    /// the time.
+    pub fn is_overtaken(&self) -> bool {
+        matches!(self, StepError::Child(ChildError { kind: ChildErrorKind::Conflict, .. }))
+    }
+
     /// The trouble with the broker behind it; nothing when only this step is at fault.
     pub fn trouble(&self) -> Option<Trouble> {
         let StepError::Broker(error) = self else {
@@ -59,6 +68,11 @@ impl StepError {
             return Some(Trouble::new(trouble.reason, message));
         }
         Some(trouble)
+    }
+
+    /// Whether somebody has to allow it first.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, StepError::Child(error) if error.kind == ChildErrorKind::Refused)
     }
 
     /// Whether the object was made with other arguments since it was looked for.

@@ -6,7 +6,7 @@ use warren_api::{MessagePipeline, schema};
 
 use crate::{
     pipeline::Pipeline,
-    settings::{Identity, Settings},
+    settings::{Identity, ImagePull, Settings},
     validate::{self, Violation},
 };
 
@@ -16,6 +16,7 @@ pub(crate) fn settings() -> Settings {
         identity: Identity::Local,
         worker_image: "warren-worker:test".to_owned(),
         producer_image: "warren-producer:test".to_owned(),
+        pull: ImagePull::default(),
     }
 }
 

@@ -8,7 +8,6 @@ mod backoff;
 mod child;
 mod credentials;
 mod crew;
-mod eyes;
 mod figures;
 mod fleet;
 mod happening;
@@ -16,7 +15,6 @@ mod installation;
 mod leftovers;
 mod manifests;
 mod member;
-mod observation;
 mod output;
 mod passes;
 mod ports;
@@ -53,8 +51,12 @@ use crate::{
     args::{LocalArgs, Output as Format},
     brokers::Brokers,
     pass::Context,
-    settings::{Identity, Settings},
+    scale::observatory::Observatory,
+    settings::{Identity, ImagePull, Settings},
 };
+
+/// What the broker lists the connections as that queues are watched on.
+const CONNECTION_NAME: &str = "warren-operator/local/scaler";
 
 /// Runs pipelines until a signal ends it.
 ///
@@ -97,12 +99,14 @@ async fn work(
     let scraper = Scraper::new().map_err(|error| Exit::Internal.because(error))?;
     let (lines, told) = happening::channel();
     let context = Arc::new(context);
+    let observatory = Arc::new(Observatory::new(CONNECTION_NAME, Arc::clone(&context)));
     let mut views = Vec::new();
     let mut works = Vec::new();
     for site in sites {
         let shared = site::Shared {
             context: Arc::clone(&context),
             scraper: scraper.clone(),
+            observatory: Arc::clone(&observatory),
             shutdown: shutdown.clone(),
             interval: args.interval,
         };
@@ -138,6 +142,7 @@ fn settings() -> Settings {
         identity: Identity::Local,
         worker_image: "warren-worker".to_owned(),
         producer_image: "warren-producer".to_owned(),
+        pull: ImagePull::default(),
     }
 }
 

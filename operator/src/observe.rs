@@ -3,21 +3,28 @@
 //! Trouble with the broker is part of the value and ends nothing early, because a status must be
 //! told in every case. Nothing is decided here but which questions make sense.
 
+mod departure;
+mod looks;
+
 use std::collections::BTreeMap;
 
-use tracing::debug;
+use jiff::Timestamp;
+use tracing::{debug, warn};
 use warren_broker::{
     login::Login,
-    management::{ApiError, ApiErrorKind, Management},
+    management::{ApiError, ApiErrorKind, concerning},
 };
-use warren_core::topology::{BrokerFacts, Found, Permissions};
+use warren_core::topology::{self, BrokerFacts, Found, Permissions};
 
+pub use self::departure::{Departure, Remains, departure};
 use crate::{
-    brokers::Brokers,
+    accounts,
+    brokers::{Brokers, View},
     children::ChildrenReading,
-    login,
-    pipeline::{CaChoice, Pipeline, Users},
+    login, pass,
+    pipeline::{BrokerReference, CaChoice, Pipeline, Users},
     ports::Ports,
+    proof::{Look, Runs},
     resources, rights,
     trouble::{Trouble, TroubleReason},
 };
@@ -29,17 +36,21 @@ pub struct Observed {
     pub broker: Result<BrokerState, Trouble>,
     /// The Kubernetes objects made for it.
     pub children: ChildrenReading,
-    /// What the last status says.
+    /// What is known from earlier passes.
     pub past: Past,
 }
 
-/// What the last status says about earlier passes.
+/// What is known from earlier passes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Past {
     /// How far the broker's objects have come.
     pub stage: Stage,
     /// The virtual host they are in; nothing before the first pass that reached the broker.
     pub vhost: Option<String>,
+    /// What earlier looks at queues that nobody wants have said.
+    pub runs: Runs,
+    /// Since when it is known that a main queue is no longer in the spec.
+    pub removed: BTreeMap<String, Timestamp>,
 }
 
 /// How far the broker's objects have come.
@@ -65,6 +76,8 @@ pub struct BrokerState {
     pub found: Found,
     /// Its users that may.
     pub users: UsersReading,
+    /// What queues of ours that the spec no longer asks for say about themselves.
+    pub looks: BTreeMap<String, Look>,
 }
 
 /// What is known of the broker's users.
@@ -102,8 +115,9 @@ pub async fn pipeline<P: Ports>(
     brokers: &Brokers,
     pipeline: &Pipeline,
     past: Past,
+    at: Timestamp,
 ) -> Observed {
-    let broker = broker(ports, brokers, pipeline).await;
+    let broker = broker(ports, brokers, pipeline, at).await;
     if let Err(trouble) = &broker {
         debug!(pipeline = %pipeline.id, %trouble, "broker cannot be seen");
     }
@@ -115,13 +129,14 @@ async fn broker<P: Ports>(
     ports: &P,
     brokers: &Brokers,
     pipeline: &Pipeline,
+    at: Timestamp,
 ) -> Result<BrokerState, Trouble> {
-    let login = login(ports, pipeline).await?;
-    read(ports, brokers, pipeline, login).await
+    let login = login(ports, &pipeline.broker).await?;
+    let address = pass::address(&login);
+    read(ports, brokers, pipeline, login, at).await.map_err(|trouble| trouble.at(address))
 }
 
-async fn login<P: Ports>(ports: &P, pipeline: &Pipeline) -> Result<Login, Trouble> {
-    let broker = &pipeline.broker;
+async fn login<P: Ports>(ports: &P, broker: &BrokerReference) -> Result<Login, Trouble> {
     let secret = secret(ports, &broker.secret).await?;
     let ca = match &broker.ca {
         CaChoice::OfSecret => None,
@@ -138,15 +153,23 @@ async fn login<P: Ports>(ports: &P, pipeline: &Pipeline) -> Result<Login, Troubl
     login::resolve(broker, &secret, ca.as_deref())
 }
 
+/// A Secret is missing only where that is clear: who cannot be asked may have it.
 async fn secret<P: Ports>(ports: &P, name: &str) -> Result<login::SecretData, Trouble> {
-    let missing = |why: String| Trouble::new(TroubleReason::SecretNotFound, why);
-    match ports.secret(name).await {
-        Ok(Some(data)) => Ok(data),
-        Ok(None) => Err(missing(format!(
-            "there is no Secret {name}: create it with host, port, username and password"
-        ))),
-        Err(error) => Err(missing(error.to_string())),
+    let error = match ports.secret(name).await {
+        Ok(Some(data)) => return Ok(data),
+        Ok(None) => {
+            let why = format!(
+                "there is no Secret {name}: create it with host, port, username and password"
+            );
+            return Err(Trouble::new(TroubleReason::SecretNotFound, why));
+        }
+        Err(error) => error,
+    };
+    if error.is_refusal() {
+        return Err(Trouble::new(TroubleReason::SecretNotFound, error.to_string()));
     }
+    warn!(%error, "nothing is known of the broker");
+    Err(Trouble::new(TroubleReason::SecretUnread, error.to_string()))
 }
 
 async fn read<P: Ports>(
@@ -154,41 +177,41 @@ async fn read<P: Ports>(
     brokers: &Brokers,
     pipeline: &Pipeline,
     login: Login,
+    at: Timestamp,
 ) -> Result<BrokerState, Trouble> {
     let of_login = |error: ApiError| Trouble::of_reading(&error, &login);
-    let management = brokers.client(&login).map_err(|error| {
+    let view = brokers.view(&login).map_err(|error| {
         let message = format!("Secret {}: {}", pipeline.broker.secret, error.kind);
         Trouble::new(TroubleReason::SecretInvalid, message)
     })?;
     // Without any tag a login may ask nothing at all.
     let untagged = |error: ApiError| {
         match error.kind {
-            ApiErrorKind::PermissionDenied(_) => rights::missing(pipeline, &login, &[]),
+            ApiErrorKind::PermissionDenied(_) => {
+                rights::missing(pipeline.users, &pipeline.broker.secret, &login, &[])
+            }
             _ => None,
         }
         .unwrap_or_else(|| of_login(error))
     };
-    let overview = management.overview().await.map_err(untagged)?;
-    let whoami = management.whoami().await.map_err(untagged)?;
-    let vhost = login.vhost.as_str();
-    let is_administrator = whoami.tags.iter().any(|tag| tag == rights::ADMINISTRATOR);
-    let found = management.found(vhost, &pipeline.prefix).await;
-    let found = found.map_err(|error| {
+    let identity = view.identity().await.map_err(untagged)?;
+    let tags = &identity.whoami.tags;
+    let is_administrator = tags.iter().any(|tag| tag == rights::ADMINISTRATOR);
+    let all = view.objects().await.map_err(|error| {
         if error.is_not_found() { no_vhost(&login, is_administrator) } else { of_login(error) }
     })?;
+    let found = concerning(&all, &pipeline.prefix);
     let users = if pipeline.users == Users::Scoped && is_administrator {
-        let found = users(ports, &management, pipeline, vhost).await.map_err(of_login)?;
+        let found = users(ports, &view, pipeline, &login.vhost).await.map_err(of_login)?;
         UsersReading::Found(found)
     } else {
         UsersReading::NotAsked
     };
-    Ok(BrokerState {
-        facts: BrokerFacts { version: overview.version },
-        tags: whoami.tags,
-        found,
-        users,
-        login,
-    })
+    let facts = BrokerFacts { version: identity.overview.version };
+    let wanted = topology::desired(&pipeline.layout(), facts);
+    let unwanted = found.unwanted_queues(&wanted, &pipeline.owner).map(str::to_owned).collect();
+    let looks = looks::read(view.client(), &login, unwanted, at).await;
+    Ok(BrokerState { facts, tags: tags.clone(), found, users, looks, login })
 }
 
 /// Some versions hide a virtual host from users who may not enter it, but never from an
@@ -208,26 +231,42 @@ fn no_vhost(login: &Login, is_administrator: bool) -> Trouble {
 
 async fn users<P: Ports>(
     ports: &P,
-    management: &Management,
+    view: &View<'_>,
     pipeline: &Pipeline,
     vhost: &str,
 ) -> Result<BTreeMap<String, FoundUser>, ApiError> {
-    let mut permissions: BTreeMap<_, _> =
-        management.permissions(vhost).await?.into_iter().collect();
+    let (permissions, users) = (view.permissions().await?, view.users().await?);
     let mut found = BTreeMap::new();
     for holder in pipeline.holders() {
         let name = pipeline.user_of(&holder, vhost);
-        let Some(user) = management.user(&name).await? else {
+        let Some(user) = users.iter().find(|user| user.name == name) else {
             continue;
         };
         // A store that cannot be read may still hold it: only a clear no makes a new password.
         let lost = matches!(ports.password(&holder, &name).await, Ok(None));
         let user = FoundUser {
             password: if lost { PasswordState::Unknown } else { PasswordState::Kept },
-            tags: user.tags,
-            permissions: permissions.remove(&name),
+            tags: user.tags.clone(),
+            permissions: permissions.get(&name).cloned(),
         };
         found.insert(name, user);
     }
+    found.extend(former(pipeline, vhost, &permissions));
     Ok(found)
+}
+
+/// The users of queues that the spec no longer has.
+fn former(
+    pipeline: &Pipeline,
+    vhost: &str,
+    permissions: &BTreeMap<String, Permissions>,
+) -> impl Iterator<Item = (String, FoundUser)> {
+    let scope = pipeline.user_scope(vhost);
+    permissions.iter().filter_map(move |(name, permissions)| {
+        let holder = accounts::holder_of(&pipeline.prefix, &scope, name)?;
+        let is_former = !pipeline.holders().any(|wanted| wanted == holder);
+        let (password, tags) = (PasswordState::Unknown, Vec::new());
+        let permissions = Some(permissions.clone());
+        is_former.then(|| (name.clone(), FoundUser { password, tags, permissions }))
+    })
 }

@@ -3,6 +3,8 @@
 //! Below `validate` nobody sees the raw spec, because this is what is passed on. An `Option` here
 //! means that something is absent, never that a default applies.
 
+mod pods;
+
 use std::time::Duration;
 
 use warren_core::{
@@ -17,6 +19,8 @@ use warren_core::{
         producer_permissions, worker_permissions,
     },
 };
+
+pub use self::pods::{Additions, Fields, Pods};
 
 /// One pipeline.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -128,7 +132,24 @@ pub struct Queue {
     pub worker: Worker,
     /// How many of them there are.
     pub scaling: scaling::Policy,
+    /// What is promised of it.
+    pub objective: Objective,
 }
+
+/// What is promised of a queue, for alerts; it changes nothing else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Objective {
+    /// The share of messages that must end well.
+    pub success: Share,
+    /// The share of the time in which waiting messages must be fresh.
+    pub freshness: Share,
+    /// Up to which age they are.
+    pub fresh_for: Duration,
+}
+
+/// A share of a whole, in millionths.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Share(pub u32);
 
 /// Where a value comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -142,8 +163,8 @@ pub enum Origin {
 /// How the workers of a queue run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Worker {
-    /// The container image.
-    pub image: String,
+    /// The pods they run in.
+    pub pods: Pods,
     /// Handlers at once in one worker.
     pub concurrency: u16,
     /// Messages one worker holds at once, started or not.
@@ -179,8 +200,8 @@ pub enum Access {
 pub struct ProducerServer {
     /// How many of them.
     pub replicas: u32,
-    /// The container image.
-    pub image: String,
+    /// The pods they run in.
+    pub pods: Pods,
 }
 
 /// What becomes of the broker objects when the pipeline goes.
@@ -277,8 +298,16 @@ impl Pipeline {
         (vhost.len() + 1 + longest).saturating_sub(LONGEST_NAME)
     }
 
-    fn user_scope(&self, vhost: &str) -> UserScope {
+    /// What the names of its users end in, in this virtual host.
+    pub fn user_scope(&self, vhost: &str) -> UserScope {
         UserScope::new(&self.owner.cluster, &self.id, vhost)
+    }
+}
+
+impl Share {
+    /// As a number from 0 to 1.
+    pub fn as_f64(self) -> f64 {
+        f64::from(self.0) / 1e6
     }
 }
 

@@ -3,30 +3,43 @@
 //! A plan says what to write in which order, what stands in the way, and nothing of how.
 
 mod children;
+pub mod deletion;
+mod emptying;
+mod removal;
+mod removed;
 mod step;
 mod users;
 
 use std::{collections::BTreeMap, time::Duration};
 
+use jiff::Timestamp;
 use warren_core::{
     duration::format,
     owner::{self, Relation},
     topology::{
-        self, Argument, Arguments, Binding, Change, Comparison, Conflict, Found, ObjectKind,
-        Topology,
+        self, Argument, Arguments, Binding, Change, Comparison, Conflict, Found, FoundBinding,
+        ObjectKind, QueueRole,
     },
 };
 
-pub use self::step::{Kind, Step, UserGap};
+use self::{children::Children, removed::Removed};
+pub use self::{
+    removal::Removal,
+    step::{Kind, Step, UserGap},
+};
 use crate::{
     children::{ChildKey, ChildrenReading},
     interval::Requeue,
     observe::{BrokerState, Observed, Past, Stage},
     pipeline::{Origin, Pipeline},
+    proof::Runs,
     rights,
     trouble::Trouble,
     validate::{Violations, too_long_in},
 };
+
+/// How soon it is worth while to look at removed queues again, while something about them changes.
+const REMOVING: Duration = Duration::from_secs(15);
 
 /// How long a broker that has no limit for single queues waits for an acknowledgement
 /// (<https://www.rabbitmq.com/docs/consumers#acknowledgement-timeout>).
@@ -65,6 +78,12 @@ pub struct Compared {
     pub unsupported: Option<String>,
     /// Queues of ours that the spec no longer has; they keep their messages.
     pub retained: Vec<String>,
+    /// Those of them that are proven to have messages, and how many.
+    pub holding: BTreeMap<String, u64>,
+    /// What looks at them have said so far.
+    pub runs: Runs,
+    /// Since when it is known that a main queue is one of them.
+    pub removed: BTreeMap<String, Timestamp>,
     /// Kubernetes objects that are somebody else's and have names of ours.
     pub taken: Vec<ChildKey>,
     /// Whether what the plan changes is new or was changed by somebody else.
@@ -77,13 +96,22 @@ impl Plan {
         Self::idle(Findings::Rejected(violations), Requeue::Settled)
     }
 
+    /// Whether the broker has objects of the pipeline, or will have when this is carried out.
+    pub fn needs_hold(&self) -> bool {
+        let declared = match &self.findings {
+            Findings::Compared(compared) => compared.stage == Stage::Declared,
+            Findings::Rejected(_) | Findings::Unreachable(_) => false,
+        };
+        declared || self.steps.iter().any(|step| step.kind().is_of_broker())
+    }
+
     /// How many of the broker's objects somebody else changed or took away, by kind.
     pub fn drift(&self) -> BTreeMap<Kind, u32> {
         let mut drift = BTreeMap::new();
         if let Findings::Compared(compared) = &self.findings
             && compared.stage == Stage::Declared
         {
-            for kind in self.steps.iter().map(Step::kind).filter(|kind| kind.is_of_broker()) {
+            for kind in self.steps.iter().filter(|step| step.is_repair()).map(Step::kind) {
                 *drift.entry(kind).or_insert(0) += 1;
             }
         }
@@ -102,16 +130,25 @@ pub fn next(pipeline: &Pipeline, observed: &Observed) -> Plan {
         Err(trouble) => return unreachable(trouble.clone()),
     };
     if let Some(violations) = misplaced(pipeline, &state.login.vhost, &observed.past) {
-        return Plan::rejected(violations);
+        // The Secret may say it, and no watch tells when that is mended.
+        return Plan::idle(Findings::Rejected(violations), Requeue::Mending);
     }
-    if let Some(trouble) = rights::missing(pipeline, &state.login, &state.tags) {
+    if let Some(trouble) =
+        rights::missing(pipeline.users, &pipeline.broker.secret, &state.login, &state.tags)
+    {
         return unreachable(trouble);
     }
     compared(pipeline, state, &observed.children, &observed.past)
 }
 
+/// The end of a time; the end of all times where there is none.
+fn after(instant: Timestamp, duration: Duration) -> Timestamp {
+    instant.checked_add(duration).unwrap_or(Timestamp::MAX)
+}
+
 fn unreachable(trouble: Trouble) -> Plan {
-    Plan::idle(Findings::Unreachable(trouble), Requeue::Trouble)
+    let requeue = Requeue::of(trouble.reason);
+    Plan::idle(Findings::Unreachable(trouble), requeue)
 }
 
 fn compared(
@@ -125,6 +162,7 @@ fn compared(
         topology::compare(&wanted, &state.found, &pipeline.owner);
     let unsupported = unsupported(pipeline, state);
     let mut taken = Vec::new();
+    let mut removed = Removed::default();
     let steps = if unsupported.is_some() || keeps_off(pipeline, &state.found, &conflicts) {
         Vec::new()
     } else {
@@ -132,23 +170,42 @@ fn compared(
             changes.into_iter().filter(|change| !reaches_others(change, pipeline, &state.found));
         let changes = changes.filter(|change| !strands(change, pipeline));
         let broker = changes.map(Step::Broker);
-        let mut steps: Vec<Step> = broker.chain(users::steps(pipeline, state)).collect();
-        if conflicts.is_empty() {
-            let children = children::next(pipeline, state, children);
-            steps.extend(children.steps.into_iter().map(Step::Child));
-            taken = children.taken;
-        }
-        steps
+        removed = removed::next(pipeline, state, &wanted, past);
+        let children = match conflicts.as_slice() {
+            [] => children::next(pipeline, state, children, &removed.draining),
+            _ => Children::default(),
+        };
+        taken = children.taken;
+        let users = users::steps(pipeline, state, &taken);
+        let children = children.steps.into_iter().map(Step::Child);
+        broker.chain(users).chain(children).chain(removed.steps).collect()
     };
+    let retained = state.found.unwanted_queues(&wanted, &pipeline.owner);
     let compared = Compared {
         objects: wanted.len(),
         conflicts,
         unsupported,
-        retained: retained(pipeline, &wanted, &state.found),
+        retained: retained.map(str::to_owned).collect(),
+        holding: removed.holding,
+        runs: removed.runs,
+        removed: removed.since,
         taken,
         stage: past.stage,
     };
-    Plan { steps, findings: Findings::Compared(Box::new(compared)), requeue: Requeue::Settled }
+    let requeue = match requeue(&compared, children) {
+        Requeue::Settled if removed.is_moving => Requeue::Within(REMOVING),
+        requeue => requeue,
+    };
+    Plan { steps, findings: Findings::Compared(Box::new(compared)), requeue }
+}
+
+/// What a person has to settle is looked at often, because they wait for it.
+fn requeue(compared: &Compared, children: &ChildrenReading) -> Requeue {
+    match children {
+        _ if !compared.conflicts.is_empty() || !compared.taken.is_empty() => Requeue::Mending,
+        ChildrenReading::Unknown(_) => Requeue::Trouble,
+        ChildrenReading::NotKept | ChildrenReading::Seen(_) => Requeue::Settled,
+    }
 }
 
 /// Why the pipeline must not be in this virtual host.
@@ -203,13 +260,6 @@ fn keeps_off(pipeline: &Pipeline, found: &Found, conflicts: &[Conflict]) -> bool
     !conflicts.is_empty() && !has_ingress
 }
 
-fn retained(pipeline: &Pipeline, wanted: &Topology, found: &Found) -> Vec<String> {
-    let is_wanted = |name: &str| wanted.queues.iter().any(|queue| queue.name == name);
-    let ours = found.queues.iter().filter(|(_, queue)| is_ours(pipeline, &queue.arguments));
-    let names = ours.map(|(name, _)| name).filter(|name| !is_wanted(name));
-    names.cloned().collect()
-}
-
 /// Whether a change is the policy of all tiers, and somebody else has a queue that looks like one.
 ///
 /// It sets nothing that the arguments of our own tiers do not say, so it can be left out.
@@ -220,24 +270,26 @@ fn reaches_others(change: &Change, pipeline: &Pipeline, found: &Found) -> bool {
     is_tier_policy && others.any(|(name, _)| looks_like_a_tier(pipeline, name))
 }
 
-/// Whether a name has the form `P.<label>.retry.<number>`.
-fn looks_like_a_tier(pipeline: &Pipeline, name: &str) -> bool {
-    let rest = name.strip_prefix(pipeline.prefix.as_str()).unwrap_or_default();
-    let parts: Vec<&str> = rest.split('.').collect();
-    matches!(parts.as_slice(), ["", _, "retry", number] if number.parse::<u64>().is_ok())
-}
-
 /// Whether a change would cut a queue that is no longer wanted from the messages on their way to it.
 ///
-/// Its tiers empty into it and its own dead letters go to their queue, until somebody has emptied
-/// all of them; nothing new arrives, because no exchange that anybody publishes to leads there.
+/// Its tiers empty into it and its own dead letters go to their queue, until all of them are empty;
+/// nothing new arrives, because no exchange that anybody publishes to leads there.
 fn strands(change: &Change, pipeline: &Pipeline) -> bool {
-    let Change::Unbind(found) = change else { return false };
+    matches!(change, Change::Unbind(found) if leads_home(found, pipeline))
+}
+
+/// Whether a binding is the one by which messages of a queue come back to it, or to its dead
+/// letters.
+fn leads_home(found: &FoundBinding, pipeline: &Pipeline) -> bool {
     let Binding { source, queue, routing_key, arguments } = &found.binding;
     let is_way_home = *queue == format!("{}.{routing_key}", pipeline.prefix)
         && *source == pipeline.prefix.internal()
         && arguments.is_empty();
     is_way_home && !looks_like_a_tier(pipeline, queue)
+}
+
+fn looks_like_a_tier(pipeline: &Pipeline, name: &str) -> bool {
+    matches!(QueueRole::of(&pipeline.prefix, name), Some(QueueRole::Tier(_)))
 }
 
 fn is_ours(pipeline: &Pipeline, arguments: &Arguments) -> bool {

@@ -42,6 +42,12 @@ pub trait Ports: Sync {
         account: Account<'_>,
     ) -> impl Future<Output = Result<(), PortError>> + Send;
 
+    /// Makes sure that the pipeline cannot vanish before its broker objects are released.
+    ///
+    /// # Errors
+    /// When it still can.
+    fn hold(&self) -> impl Future<Output = Result<(), PortError>> + Send;
+
     /// What there is of the Kubernetes objects that a pipeline wants: the ones of these names, and
     /// all others that were made for it.
     fn children(&self, wanted: &[ChildKey]) -> impl Future<Output = ChildrenReading> + Send;
@@ -82,13 +88,25 @@ pub struct Account<'a> {
 pub struct PortError {
     what: String,
     source: Box<dyn Error + Send + Sync>,
+    is_refusal: bool,
 }
 
 impl PortError {
     /// Names what was being done, and why it failed.
     pub fn new(what: impl Into<String>, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         let (what, source) = (what.into(), source.into());
-        Self { what, source }
+        Self { what, source, is_refusal: false }
+    }
+
+    /// The same, where somebody has to mend it: it does not pass by itself.
+    #[must_use]
+    pub fn refusal(self) -> Self {
+        Self { is_refusal: true, ..self }
+    }
+
+    /// Whether somebody has to mend it.
+    pub fn is_refusal(&self) -> bool {
+        self.is_refusal
     }
 }
 

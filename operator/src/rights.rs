@@ -3,7 +3,7 @@
 use warren_broker::login::Login;
 
 use crate::{
-    pipeline::{Pipeline, Users},
+    pipeline::Users,
     trouble::{Trouble, TroubleReason},
 };
 
@@ -14,15 +14,14 @@ pub const ADMINISTRATOR: &str = "administrator";
 /// (<https://www.rabbitmq.com/docs/management#permissions>).
 const SHARED: [&str; 2] = ["policymaker", "monitoring"];
 
-/// The tags a login lacks, as trouble that names the ways out.
-pub fn missing(pipeline: &Pipeline, login: &Login, tags: &[String]) -> Option<Trouble> {
+/// The tags that a login of this Secret lacks, as trouble that names the ways out.
+pub fn missing(users: Users, secret: &str, login: &Login, tags: &[String]) -> Option<Trouble> {
     let has = |tag: &str| tags.iter().any(|own| own == tag);
     if has(ADMINISTRATOR) {
         return None;
     }
     let user = &login.username;
-    let secret = &pipeline.broker.secret;
-    let message = match pipeline.users {
+    let message = match users {
         Users::Scoped => format!(
             "users: Scoped makes broker users, which takes the tag {ADMINISTRATOR}, and user \
              {user} of Secret {secret} has {}: give it that tag, or set spec.broker.users to \

@@ -1,7 +1,11 @@
 //! What the operator itself was told, resolved: no value here stands for "the default".
 
+mod run;
+
 use uuid::Uuid;
 use warren_core::names::PipelineId;
+
+pub use self::run::{ClusterId, Refused, Run, Watched};
 
 /// What the operator itself was told.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,6 +16,30 @@ pub struct Settings {
     pub worker_image: String,
     /// The image of producers that ask for none.
     pub producer_image: String,
+    /// How a cluster's nodes get images.
+    pub pull: ImagePull,
+}
+
+/// How a cluster's nodes get images.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ImagePull {
+    /// When they ask the registry.
+    pub policy: PullPolicy,
+    /// The Secrets with logins of registries, which must be in each pipeline's namespace.
+    pub secrets: Vec<String>,
+}
+
+/// When a node asks the registry for an image
+/// (<https://kubernetes.io/docs/concepts/containers/images/#image-pull-policy>).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum PullPolicy {
+    /// At every start of a container.
+    Always,
+    /// When the node does not have it.
+    #[default]
+    IfNotPresent,
+    /// Not at all: somebody has put it there.
+    Never,
 }
 
 /// Where pipelines come from, which is the first part of the owner marker.
@@ -24,6 +52,21 @@ pub enum Identity {
     },
     /// Files on this machine: uids follow from namespace and name ([`local_uid`]).
     Local,
+}
+
+impl PullPolicy {
+    /// All of them.
+    pub const ALL: [PullPolicy; 3] =
+        [PullPolicy::Always, PullPolicy::IfNotPresent, PullPolicy::Never];
+
+    /// The policy as a pod template spells it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            PullPolicy::Always => "Always",
+            PullPolicy::IfNotPresent => "IfNotPresent",
+            PullPolicy::Never => "Never",
+        }
+    }
 }
 
 /// The uid of a pipeline that no API server gave one: a UUIDv5 of `warren.dev/<namespace>/<name>`.

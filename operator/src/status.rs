@@ -2,6 +2,7 @@
 //!
 //! Only what a pass found out changes; what it could not see stays as it was last seen.
 
+mod departing;
 mod queues;
 
 use std::collections::BTreeMap;
@@ -13,10 +14,15 @@ use warren_api::{
     conditions::{ConditionReason, ConditionStatus, ConditionType},
 };
 
+pub(crate) use self::{departing::departing, queues::last_changes};
 use crate::{
+    children::ChildrenReading,
     conditions::{self, Evidence, Judgement, PARTS, reason_of},
+    memory::Memory,
     observe::{Past, Stage},
+    pipeline::Pipeline,
     plan::{Compared, Findings, Kind},
+    resources,
 };
 
 /// The most objects that are named one by one.
@@ -36,27 +42,34 @@ pub fn next(
         return status;
     };
     status.exchange = Some(pipeline.prefix.to_string());
-    if let Some(broker) = broker(evidence) {
-        status.broker = Some(broker);
-    }
-    if let Findings::Compared(compared) = &evidence.plan.findings {
-        status.topology = Some(topology(compared, evidence));
+    status.producer_url = producer_url(pipeline, evidence);
+    match &evidence.plan.findings {
+        // The broker that was found may be another than the one with its objects, and the next pass
+        // would go on there.
+        Findings::Rejected(_) => {}
+        Findings::Unreachable(_) => status.broker = broker(evidence).or(status.broker),
+        Findings::Compared(compared) => {
+            status.broker = broker(evidence).or(status.broker);
+            status.topology = Some(topology(compared, evidence));
+        }
     }
     let (current, ready) = evidence.workers.totals();
     let told = !evidence.workers.queues.is_empty();
     status.workers = told.then(|| format!("{ready}/{current}"));
-    status.queues = queues::all(pipeline, evidence.workers);
+    status.queues = queues::all(pipeline, evidence.workers, &previous.queues);
     status
 }
 
-/// What a status says about earlier passes over the object as it is now.
-pub fn past(object: &MessagePipeline, status: &MessagePipelineStatus) -> Past {
-    let same_spec = status.observed_generation == object.metadata.generation;
-    let declared = condition(status, ConditionType::TopologyInSync)
-        .is_some_and(|condition| condition.reason == ConditionReason::InSync.as_str());
-    let stage = if same_spec && declared { Stage::Declared } else { Stage::Declaring };
+/// What is known from earlier passes over the object as it is now.
+pub fn past(object: &MessagePipeline, status: &MessagePipelineStatus, memory: &Memory) -> Past {
+    // A condition that a pass could not judge is still about the spec before.
+    let declared = condition(status, ConditionType::TopologyInSync).is_some_and(|condition| {
+        let same_spec = condition.observed_generation == object.metadata.generation;
+        same_spec && condition.reason == ConditionReason::InSync.as_str()
+    });
+    let stage = if declared { Stage::Declared } else { Stage::Declaring };
     let vhost = status.broker.as_ref().and_then(|broker| broker.vhost.clone());
-    Past { stage, vhost }
+    Past { stage, vhost, runs: memory.runs.clone(), removed: memory.removed.clone() }
 }
 
 /// The condition of a type.
@@ -92,16 +105,25 @@ fn conditions_after(
         .into_iter()
         .filter_map(|part| Some((part, conditions::part(part, evidence)?)))
         .collect();
+    let known = with_earlier(&parts, previous);
     let stalled = conditions::stalled(evidence);
-    let ready = conditions::ready(stalled.as_ref(), &parts);
-    let reconciling = conditions::reconciling(&parts);
-    let passing = [(ConditionType::Reconciling, reconciling), (ConditionType::Stalled, stalled)]
-        .into_iter()
-        .filter_map(|(condition, judgement)| Some((condition, judgement?)));
+    let ready = conditions::ready(stalled.as_ref(), &known);
+    let reconciling = conditions::reconciling(&known);
+    let endpoint = conditions::part(ConditionType::EndpointAccepting, evidence);
+    let passing = [
+        (ConditionType::EndpointAccepting, endpoint),
+        (ConditionType::Reconciling, reconciling),
+        (ConditionType::Stalled, stalled),
+    ]
+    .into_iter()
+    .filter_map(|(condition, judgement)| Some((condition, judgement?)));
     let judged: BTreeMap<ConditionType, Judgement> =
         parts.into_iter().chain([(ConditionType::Ready, ready)]).chain(passing).collect();
-    let only_while_so = [ConditionType::Reconciling, ConditionType::Stalled];
-    let stays = |condition: &ConditionType| !only_while_so.contains(condition);
+    let stays = |condition: &ConditionType| match condition {
+        ConditionType::Reconciling | ConditionType::Stalled => false,
+        ConditionType::EndpointAccepting => evidence.pipeline.is_none_or(conditions::has_endpoints),
+        _ => true,
+    };
     ConditionType::ALL
         .iter()
         .filter_map(|wanted| {
@@ -112,6 +134,26 @@ fn conditions_after(
             }
         })
         .collect()
+}
+
+/// The parts of `Ready`, with those that nobody could judge now as they were judged last.
+fn with_earlier(
+    judged: &[(ConditionType, Judgement)],
+    previous: &MessagePipelineStatus,
+) -> Vec<(ConditionType, Judgement)> {
+    let known = PARTS.into_iter().filter_map(|part| {
+        let now = judged.iter().find(|(condition, _)| *condition == part);
+        let now = now.map(|(_, judgement)| judgement.clone());
+        Some((part, now.or_else(|| read(condition(previous, part)?))?))
+    });
+    known.collect()
+}
+
+/// A condition as it was judged; nothing when another version of the operator wrote it.
+fn read(condition: &Condition) -> Option<Judgement> {
+    let status = ConditionStatus::ALL.iter().find(|status| status.as_str() == condition.status)?;
+    let reason = ConditionReason::ALL.iter().find(|reason| reason.as_str() == condition.reason)?;
+    Some(Judgement { status: *status, reason: *reason, message: condition.message.clone() })
 }
 
 /// The moment of the last transition stays while the status of the condition does.
@@ -132,6 +174,13 @@ fn render(
         last_transition_time: since.unwrap_or(Time(now)),
         observed_generation: object.metadata.generation,
     }
+}
+
+/// Where the HTTP producer is reached; nothing when there is none, or no cluster that it runs in.
+fn producer_url(pipeline: &Pipeline, evidence: &Evidence<'_>) -> Option<String> {
+    let is_local = evidence.observed.is_some_and(|seen| seen.children == ChildrenReading::NotKept);
+    let is_there = pipeline.producer.server.is_some() && !is_local;
+    is_there.then(|| resources::producer_url(&pipeline.id))
 }
 
 fn broker(evidence: &Evidence<'_>) -> Option<BrokerStatus> {
@@ -162,7 +211,7 @@ fn topology(compared: &Compared, evidence: &Evidence<'_>) -> TopologyStatus {
 }
 
 fn of_broker(step: &crate::plan::Step) -> bool {
-    step.kind().is_of_broker()
+    step.is_repair()
 }
 
 fn drifted(step: &crate::plan::Step) -> ObjectState {

@@ -16,6 +16,8 @@ pub struct Trouble {
     pub reason: TroubleReason,
     /// What happened, to what, and what to do.
     pub message: String,
+    /// Host and port of the broker; nothing when no login could be read.
+    pub broker: Option<String>,
 }
 
 /// The classes of trouble with a broker.
@@ -37,6 +39,8 @@ pub enum TroubleReason {
     VhostNotFound,
     /// A Secret does not exist.
     SecretNotFound,
+    /// Nobody could say whether a Secret exists, so nothing is known of the broker.
+    SecretUnread,
     /// A Secret does not hold a login.
     SecretInvalid,
     /// The broker's nodes have no majority.
@@ -47,7 +51,13 @@ impl Trouble {
     /// Trouble of a class.
     pub fn new(reason: TroubleReason, message: impl Into<String>) -> Self {
         let message = message.into();
-        Self { reason, message }
+        Self { reason, message, broker: None }
+    }
+
+    /// Trouble with the broker at this address.
+    #[must_use]
+    pub fn at(self, broker: String) -> Self {
+        Self { broker: Some(broker), ..self }
     }
 
     /// The trouble a call of the management API ran into; nothing when the fault is with the one
@@ -103,6 +113,7 @@ impl Trouble {
             | TroubleReason::Minority
             | TroubleReason::VhostNotFound
             | TroubleReason::SecretNotFound
+            | TroubleReason::SecretUnread
             | TroubleReason::SecretInvalid => format!("{address}: {error}"),
         };
         Self::new(reason, message)
@@ -117,9 +128,27 @@ fn management_address(login: &Login) -> String {
 }
 
 impl TroubleReason {
-    /// The reason in the condition.
-    pub const fn as_condition(self) -> ConditionReason {
+    /// Whether the broker gave it, so that it is there.
+    pub const fn is_an_answer(self) -> bool {
         match self {
+            TroubleReason::Unauthorized
+            | TroubleReason::PermissionDenied
+            | TroubleReason::VhostNotFound
+            | TroubleReason::Minority => true,
+            TroubleReason::TlsVerifyFailed
+            | TroubleReason::DnsFailed
+            | TroubleReason::Timeout
+            | TroubleReason::ConnectionRefused
+            | TroubleReason::SecretNotFound
+            | TroubleReason::SecretUnread
+            | TroubleReason::SecretInvalid => false,
+        }
+    }
+
+    /// The reason in the condition; nothing where the broker cannot be judged.
+    pub const fn as_condition(self) -> Option<ConditionReason> {
+        Some(match self {
+            TroubleReason::SecretUnread => return None,
             TroubleReason::Unauthorized => ConditionReason::Unauthorized,
             TroubleReason::PermissionDenied => ConditionReason::PermissionDenied,
             TroubleReason::TlsVerifyFailed => ConditionReason::TlsVerifyFailed,
@@ -130,7 +159,7 @@ impl TroubleReason {
             TroubleReason::SecretNotFound => ConditionReason::SecretNotFound,
             TroubleReason::SecretInvalid => ConditionReason::SecretInvalid,
             TroubleReason::Minority => ConditionReason::Minority,
-        }
+        })
     }
 }
 
@@ -141,6 +170,9 @@ fn is_minority(text: &str) -> bool {
 
 impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.reason.as_condition(), self.message)
+        match self.reason.as_condition() {
+            Some(reason) => write!(f, "{reason}: {}", self.message),
+            None => f.write_str(&self.message),
+        }
     }
 }

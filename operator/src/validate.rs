@@ -9,10 +9,12 @@
 
 mod bindings;
 mod broker;
+mod departing;
 mod duration;
 mod handler;
 mod limits;
 mod path;
+mod pods;
 mod report;
 mod retry;
 mod scaling;
@@ -30,8 +32,10 @@ use warren_core::{
 };
 
 pub(crate) use self::broker::too_long_in;
+pub use self::departing::departing;
 use self::{
     path::Path,
+    pods::Usual,
     report::{Report, count},
 };
 use crate::{
@@ -136,7 +140,7 @@ fn whole(object: &MessagePipeline, settings: &Settings, report: &mut Report) -> 
         exchange: bindings::kind(spec.exchange.kind),
         unrouted: bindings::unrouted(spec.exchange.unrouted),
         queues: queues.into_iter().collect::<Option<_>>()?,
-        producer: producer(object, settings),
+        producer: producer(object, settings, &at.field("producer"), report),
         deletion: deletion?,
         suspended: spec.suspend,
     };
@@ -165,7 +169,10 @@ fn read_queue(
     let breaker = limits::breaker(&spec.breaker, &at.field("breaker"), report);
     worker::judge_rules(spec, at, report);
     let timeouts = worker::timeouts(spec, handler.as_ref(), at, report);
-    let worker = worker::read(spec, timeouts, &context.settings.worker_image, at, report);
+    let settings = context.settings;
+    let usual = Usual { image: &settings.worker_image, pull: &settings.pull };
+    let pods = pods::read((&spec.worker).into(), usual, &at.field("worker"), report);
+    let worker = worker::read(spec, timeouts, pods, at, report);
     let limits = limits::read(spec, timeouts, at, report);
     let scaling = scaling::read(
         &spec.scaling,
@@ -174,7 +181,7 @@ fn read_queue(
         &at.field("scaling"),
         report,
     );
-    limits::objectives(&spec.slo, &at.field("slo"), report);
+    let objective = limits::objective(&spec.slo, &at.field("slo"), report);
     let (limits, consumer_timeout) = limits?;
     Some(Queue {
         name: name?,
@@ -187,6 +194,7 @@ fn read_queue(
         breaker: breaker?,
         worker: worker?,
         scaling: scaling?,
+        objective: objective?,
     })
 }
 
@@ -233,21 +241,27 @@ fn deletion(object: &MessagePipeline, at: &Path, report: &mut Report) -> Option<
     let spec = &object.spec.deletion;
     let drain = duration::read(&spec.drain, &at.field("drain"), report);
     let timeout = duration::read(&spec.timeout, &at.field("timeout"), report);
-    Some(Deletion {
-        policy: match spec.policy {
-            DeletionPolicySpec::DeleteIfEmpty => DeletionPolicy::DeleteIfEmpty,
-            DeletionPolicySpec::Retain => DeletionPolicy::Retain,
-            DeletionPolicySpec::Delete => DeletionPolicy::Delete,
-        },
-        drain: drain?,
-        timeout: timeout?,
-    })
+    Some(Deletion { policy: policy(spec.policy), drain: drain?, timeout: timeout? })
+}
+
+const fn policy(spec: DeletionPolicySpec) -> DeletionPolicy {
+    match spec {
+        DeletionPolicySpec::DeleteIfEmpty => DeletionPolicy::DeleteIfEmpty,
+        DeletionPolicySpec::Retain => DeletionPolicy::Retain,
+        DeletionPolicySpec::Delete => DeletionPolicy::Delete,
+    }
 }
 
 /// Without `spec.producer` programs still publish by themselves, within the same limits.
-fn producer(object: &MessagePipeline, settings: &Settings) -> Producer {
-    let asked = object.spec.producer.clone();
-    let spec = asked.clone().unwrap_or_default();
+fn producer(
+    object: &MessagePipeline,
+    settings: &Settings,
+    at: &Path,
+    report: &mut Report,
+) -> Producer {
+    let asked = object.spec.producer.as_ref();
+    let spec = asked.cloned().unwrap_or_default();
+    let usual = Usual { image: &settings.producer_image, pull: &settings.pull };
     Producer {
         max_message_bytes: count(spec.max_message_bytes),
         access: spec.auth.map_or(Access::Open, |auth| {
@@ -256,7 +270,7 @@ fn producer(object: &MessagePipeline, settings: &Settings) -> Producer {
         }),
         server: asked.map(|asked| ProducerServer {
             replicas: asked.replicas,
-            image: asked.image.unwrap_or_else(|| settings.producer_image.clone()),
+            pods: pods::read(asked.into(), usual, at, report),
         }),
     }
 }

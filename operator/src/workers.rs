@@ -14,6 +14,8 @@ use warren_core::{
 pub struct WorkersReading {
     /// By queue.
     pub queues: BTreeMap<QueueName, QueueReading>,
+    /// What keeps the HTTP producer from working; nothing when it works, or there is none.
+    pub producer: Option<WorkersTrouble>,
 }
 
 /// What is known of a queue's workers.
@@ -27,6 +29,34 @@ pub struct QueueReading {
     pub trouble: Option<WorkersTrouble>,
     /// The last decision about their number; nothing before the first.
     pub scaling: Option<Scaling>,
+    /// What else scales them, in the words of a person who looks for it.
+    pub foreign_scaler: Option<String>,
+    /// Whether the endpoint of their handler takes messages; nothing where there is none, or before
+    /// a worker could be asked.
+    pub endpoint: Option<EndpointReading>,
+}
+
+/// Whether an endpoint takes messages, as its workers see it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EndpointReading {
+    /// It does.
+    Accepting,
+    /// Most workers have stopped calling it.
+    Refusing {
+        /// Why.
+        refusal: Refusal,
+        /// The last HTTP status it gave; nothing when there was no answer at all.
+        last_status: Option<u16>,
+    },
+}
+
+/// Why workers have stopped calling an endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// It cannot be reached, or says that it is unavailable.
+    Unavailable,
+    /// It answers as if it were the wrong one.
+    Rejected,
 }
 
 /// The last decision about the number of a queue's workers.

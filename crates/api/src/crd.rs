@@ -24,18 +24,24 @@ pub fn crd_yaml() -> String {
 
 /// The definition as a Helm template.
 ///
-/// `crds.enabled` says whether the chart has it at all, `crds.keep` whether it stays when the
-/// release is uninstalled: without the definition the API server deletes every pipeline.
+/// `crds.enabled` says whether the chart has it at all. Labels and annotations are the chart's; one
+/// of these lets the definition stay when the release is uninstalled, because without the definition
+/// the API server deletes every pipeline.
 ///
 /// # Panics
 /// Never: the name of the definition is fixed.
 pub fn crd_chart_template() -> String {
     const NAME: &str = "  name: messagepipelines.warren.dev\n";
-    const ANNOTATION: &str = "  {{- if .Values.crds.keep }}\n  annotations:\n    \
-                              helm.sh/resource-policy: keep\n  {{- end }}\n";
+    const METADATA: &str = r#"  labels:
+    {{- include "warren.labels" . | nindent 4 }}
+  {{- with include "warren.crdAnnotations" . }}
+  annotations:
+    {{- . | nindent 4 }}
+  {{- end }}
+"#;
     let manifest = crd_yaml();
     let (head, tail) = manifest.split_once(NAME).expect("the manifest carries its name");
-    format!("{{{{- if .Values.crds.enabled }}}}\n{head}{NAME}{ANNOTATION}{tail}{{{{- end }}}}\n")
+    format!("{{{{- if .Values.crds.enabled }}}}\n{head}{NAME}{METADATA}{tail}{{{{- end }}}}\n")
 }
 
 /// The definition as JSON, generated once in a process.

@@ -36,7 +36,7 @@ pub use self::{
 use crate::{
     connection::{self, Notice, Notices},
     login::Login,
-    probe::{self, Depth},
+    probe::{self, Depth, PROBE_TIMEOUT},
     wire,
 };
 
@@ -86,7 +86,8 @@ impl ConsumeSession {
         let connection = Arc::new(connection::connect(login, source.name).await?);
         let notices = Notices::of(&connection);
         let session = async {
-            probe::ask(&connection, source.queue).await?;
+            // A broker that many workers come to at once is slow, and nothing hurries here.
+            probe::ask(&connection, source.queue, CALL_TIMEOUT).await?;
             let channel = connection.create_channel();
             let channel = within("open a channel", channel).await?;
             Ok(Self {
@@ -189,7 +190,7 @@ impl ConsumeSession {
     /// # Errors
     /// When that is not known; the session may be well all the same.
     pub async fn depth(&self) -> Result<Depth, SessionError> {
-        Ok(probe::ask(&self.connection, &self.queue).await?)
+        Ok(probe::ask(&self.connection, &self.queue, PROBE_TIMEOUT).await?)
     }
 
     /// Waits for the end of the connection or the channel, also while nothing is consumed.

@@ -27,7 +27,7 @@ use url::Url;
 use warren_core::topology::BrokerVersion;
 
 pub use self::{
-    connections::{Connection, Consumer},
+    connections::{Channel, Connection, Consumer},
     error::{ApiError, ApiErrorKind},
     objects::concerning,
     queues::{QueueStatistics, QueueTotals},
@@ -61,6 +61,31 @@ struct Inner {
     password: Secret,
     calls: Semaphore,
     writes: AtomicU64,
+    changes: AtomicU64,
+    witness: Option<Witness>,
+}
+
+/// Is told of every call when it has ended.
+pub type Witness = Arc<dyn Fn(EndedCall) + Send + Sync>;
+
+/// A call that has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EndedCall {
+    /// What came of it.
+    pub result: CallResult,
+    /// Whether it was to change something.
+    pub is_write: bool,
+}
+
+/// What came of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CallResult {
+    /// It was answered, be it with "there is none".
+    Ok,
+    /// The broker said no.
+    Refused,
+    /// There was no answer, or none that can be used.
+    Failed,
 }
 
 /// What the broker says about itself.
@@ -94,6 +119,18 @@ impl Management {
     /// # Errors
     /// When the address is not an http(s) one, or the certificates cannot be used.
     pub fn new(login: &Login) -> Result<Self, ApiError> {
+        Self::build(login, None)
+    }
+
+    /// As [`new`](Self::new), with somebody who is told of every call.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn witnessed(login: &Login, witness: Witness) -> Result<Self, ApiError> {
+        Self::build(login, Some(witness))
+    }
+
+    fn build(login: &Login, witness: Option<Witness>) -> Result<Self, ApiError> {
         let url = login.management_url();
         let base = Url::parse(&url).ok();
         let base = base.filter(|base| matches!(base.scheme(), "http" | "https"));
@@ -120,6 +157,8 @@ impl Management {
                 password: login.password.clone(),
                 calls: Semaphore::new(CONCURRENCY),
                 writes: AtomicU64::new(0),
+                changes: AtomicU64::new(0),
+                witness,
             }),
         })
     }
@@ -127,6 +166,12 @@ impl Management {
     /// How many calls that change something were sent.
     pub fn writes(&self) -> u64 {
         self.inner.writes.load(Ordering::Relaxed)
+    }
+
+    /// A number that is another one whenever a call that changes something has begun or ended: what
+    /// was read while it stayed the same has seen all changes of this client or none.
+    pub fn changes(&self) -> u64 {
+        self.inner.changes.load(Ordering::SeqCst)
     }
 
     /// Asks which version answers.
@@ -174,6 +219,25 @@ impl Management {
     /// When the call fails; a virtual host that is not there is no error.
     pub async fn delete_vhost(&self, vhost: &str) -> Result<(), ApiError> {
         self.delete(&["vhosts", vhost]).gone().await
+    }
+}
+
+impl CallResult {
+    fn of(error: &ApiErrorKind) -> Self {
+        match error {
+            ApiErrorKind::NotFound => CallResult::Ok,
+            ApiErrorKind::Unauthorized
+            | ApiErrorKind::PermissionDenied(_)
+            | ApiErrorKind::Inequivalent(_)
+            | ApiErrorKind::InUse(_)
+            | ApiErrorKind::Invalid(_) => CallResult::Refused,
+            ApiErrorKind::Transient(_)
+            | ApiErrorKind::Timeout
+            | ApiErrorKind::ConnectionRefused
+            | ApiErrorKind::Dns
+            | ApiErrorKind::Tls(_)
+            | ApiErrorKind::Unexpected(_) => CallResult::Failed,
+        }
     }
 }
 

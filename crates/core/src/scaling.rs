@@ -19,14 +19,14 @@ mod replicas;
 mod sight;
 mod zero;
 
-use std::cmp::Ordering;
+use std::{cmp::Ordering, time::Duration};
 
 use jiff::Timestamp;
 
 pub use self::decision::{Decision, LimitedBy, Reason};
 pub use self::law::{ReadySource, Terms, UnackedSource};
 pub use self::memory::Memory;
-pub use self::observation::{Observation, Probe, QueueState, Totals};
+pub use self::observation::{Authority, Observation, Probe, QueueState, Totals};
 pub use self::policy::{
     Activation, Bounds, BoundsError, MOST_REPLICAS, Mode, Policy, SHORTEST_IDLE,
 };
@@ -46,9 +46,15 @@ use self::sight::Sight;
 /// (<https://kubernetes.io/docs/tasks/run-application/horizontal-pod-autoscale/#tolerance>).
 const TOLERANCE_PERCENT: u64 = 10;
 
+/// How long nothing may be known of a backlog before the fallback says how many workers there are.
+///
+/// The default of `scaling.fallback.after`, whose default behaviour keeps the present number.
+pub const FALLBACK_AFTER: Duration = Duration::from_mins(3);
+
 /// What was found out about a queue, ready to be judged.
 struct Findings {
     sight: Sight,
+    blind_for: Duration,
     zero: Zero,
     wakes: bool,
     /// The highest wish of the scale-down window.
@@ -81,16 +87,22 @@ pub fn decide(
     let wish = terms.map_or(observation.current, |terms| terms.want());
     let findings = Findings {
         sight,
+        blind_for: memory.blind_for(now),
         zero: memory.prove_zero(policy, observation, now),
         wakes: memory.wakes(policy, observation, now),
         peak: memory.wish(wish, now, policy.scale_down_window),
     };
-    let verdict = match (policy.suspended, policy.mode) {
-        (true, _) => Verdict::free(Replicas::ZERO, Reason::Suspended),
-        (false, Mode::External) => Verdict::free(observation.current, Reason::External),
-        (false, Mode::Fixed(replicas)) => Verdict::free(replicas.get().into(), Reason::Fixed),
-        (false, Mode::Auto(bounds)) => by_backlog(bounds, observation.current, &findings),
-    };
+    let was_suspended = memory.was_suspended(policy, observation.current);
+    let first = was_suspended.then(|| first_need(terms));
+    let verdict = ordered(policy, observation, first).unwrap_or_else(|bounds| {
+        let verdict = by_backlog(bounds, observation.current, &findings);
+        match observation.authority {
+            Authority::ForeignScaler => {
+                Verdict::limited(observation.current, verdict.reason, LimitedBy::ForeignScaler)
+            }
+            Authority::Ours | Authority::Paused => verdict,
+        }
+    });
     let decision = Decision {
         desired: verdict.desired,
         reason: verdict.reason,
@@ -101,6 +113,35 @@ pub fn decide(
             .filter(|until| *until > now),
     };
     (decision, memory)
+}
+
+/// What is answered without a look at the backlog, the strongest word first; else the bounds within
+/// which the backlog decides.
+///
+/// `first` is what a queue that was suspended needs, so that somebody else can go on from there.
+fn ordered(
+    policy: &Policy,
+    observation: &Observation,
+    first: Option<Replicas>,
+) -> Result<Verdict, Bounds> {
+    let current = observation.current;
+    match (observation.authority, policy.suspended, policy.mode) {
+        (Authority::Paused, _, _) => Ok(Verdict::free(current, Reason::Paused)),
+        (_, true, _) => Ok(Verdict::free(Replicas::ZERO, Reason::Suspended)),
+        (_, false, Mode::External(floor)) => {
+            let desired = first.map_or(current, |first| floor.max(first));
+            Ok(Verdict::free(desired, Reason::External))
+        }
+        (_, false, Mode::Fixed(replicas)) => {
+            Ok(Verdict::free(replicas.get().into(), Reason::Fixed))
+        }
+        (_, false, Mode::Auto(bounds)) => Err(bounds),
+    }
+}
+
+/// One worker where messages wait, or may.
+fn first_need(terms: Option<Terms>) -> Replicas {
+    terms.map_or(Replicas::ONE, |terms| terms.want().min(Replicas::ONE))
 }
 
 impl Verdict {
@@ -127,7 +168,9 @@ fn by_backlog(bounds: Bounds, current: Replicas, findings: &Findings) -> Verdict
     let (terms, may_grow, may_shrink) = match findings.sight {
         Sight::Seen { terms, may_grow, may_shrink } => (terms, may_grow, may_shrink),
         Sight::Blind => {
-            return Verdict::limited(held, Reason::Hold, LimitedBy::ObservationUnknown);
+            let reason =
+                if findings.blind_for < FALLBACK_AFTER { Reason::Hold } else { Reason::Fallback };
+            return Verdict::limited(held, reason, LimitedBy::ObservationUnknown);
         }
     };
     if held == Replicas::ZERO {
@@ -212,7 +255,10 @@ fn held_until(policy: &Policy, memory: &Memory, peak: Wish, verdict: Verdict) ->
     let Mode::Auto(bounds) = policy.mode else {
         return None;
     };
-    if policy.suspended || verdict.reason == Reason::Hold {
+    let waits_for_somebody =
+        matches!(verdict.reason, Reason::Hold | Reason::Fallback | Reason::Paused);
+    let is_foreign = verdict.limited_by == Some(LimitedBy::ForeignScaler);
+    if policy.suspended || waits_for_somebody || is_foreign {
         return None;
     }
     if verdict.desired == Replicas::ZERO {

@@ -13,6 +13,8 @@ mod change;
 mod compare;
 mod desired;
 mod facts;
+mod reach;
+mod role;
 mod users;
 
 use std::{collections::BTreeMap, fmt};
@@ -21,10 +23,12 @@ use serde::{Deserialize, Serialize};
 
 pub use change::{Change, Conflict, ObjectKind};
 pub use compare::{
-    Comparison, Found, FoundBinding, FoundExchange, FoundPolicy, FoundQueue, compare,
+    Comparison, Found, FoundBinding, FoundExchange, FoundLink, FoundPolicy, FoundQueue, compare,
 };
 pub use desired::{BindingRule, Layout, QueueLayout, QueueLimits, desired};
 pub use facts::{BrokerFacts, BrokerVersion};
+pub use reach::PolicyReach;
+pub use role::QueueRole;
 pub use users::{Permissions, producer_permissions, worker_permissions};
 
 /// The priority of every policy of Warren's: above the 0 that providers use for wildcards.

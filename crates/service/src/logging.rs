@@ -17,10 +17,11 @@ use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 /// What passes when nothing else is asked for.
 const DEFAULT_FILTER: &str = "info";
 
-/// Where the AMQP library logs returned messages, body included.
+/// Where libraries log what is other people's data: returned messages with their bodies, and answers
+/// of the API server that make no sense, among them Secrets.
 ///
-/// Payloads are other people's data: they reach the log only when this target is named.
-const PAYLOADS: &str = "lapin::returned_messages";
+/// It reaches the log only when the target is named.
+const PAYLOADS: [&str; 2] = ["lapin::returned_messages", "kube_client::client"];
 
 /// The part of a command line that is about the log; flatten it into the program's own.
 #[derive(Clone, Debug, clap::Args)]
@@ -91,10 +92,10 @@ impl FromStr for Filter {
 
 impl Filter {
     fn to_env_filter(&self) -> EnvFilter {
-        if self.0.contains(PAYLOADS) {
-            return EnvFilter::new(&self.0);
-        }
-        EnvFilter::new(format!("{},{PAYLOADS}=off", self.0))
+        let unnamed = PAYLOADS.into_iter().filter(|target| !self.0.contains(target));
+        let held = unnamed.map(|target| format!("{target}=off"));
+        let directives: Vec<String> = std::iter::once(self.0.clone()).chain(held).collect();
+        EnvFilter::new(directives.join(","))
     }
 }
 
@@ -208,9 +209,12 @@ mod tests {
     fn payloads_are_logged_only_when_asked_for_by_name() {
         let passes = |asked: &str| Filter(asked.to_owned()).to_env_filter().to_string();
         assert!(passes("trace").contains("lapin::returned_messages=off"));
-        let by_name = passes("info,lapin::returned_messages=warn");
-        assert!(by_name.contains("lapin::returned_messages=warn"), "{by_name}");
-        assert!(!by_name.contains("=off"), "{by_name}");
+        assert!(passes("debug").contains("kube_client::client=off"));
+        for target in PAYLOADS {
+            let by_name = passes(&format!("info,{target}=warn"));
+            assert!(by_name.contains(&format!("{target}=warn")), "{by_name}");
+            assert!(!by_name.contains(&format!("{target}=off")), "{by_name}");
+        }
     }
 
     #[test]

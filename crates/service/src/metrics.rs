@@ -305,6 +305,12 @@ impl<const N: usize> OpenCounters<N> {
     pub fn add(&self, values: [&str; N], amount: u64) {
         self.0.with_label_values(&values).inc_by(amount);
     }
+
+    /// Takes one counter away: what is gone is not counted on.
+    pub fn remove(&self, values: [&str; N]) {
+        // The only error is that there is no such series, which is what was wanted.
+        let _ = self.0.remove_label_values(&values);
+    }
 }
 
 impl<const N: usize> OpenGauges<N> {

@@ -8,10 +8,11 @@ use warren_core::{
 
 use super::*;
 use crate::{
-    children::ChildrenReading,
-    fixtures::smallest,
+    children::{ChildError, ChildErrorKind, ChildrenReading},
+    fixtures::{smallest, valid, with_spec},
     observe::{Observed, Past},
     plan::{self, UserGap},
+    resources,
 };
 
 fn failed(step: Step, kind: ApiErrorKind) -> Outcome {
@@ -32,6 +33,7 @@ fn step(text: &str) -> Step {
         tags: vec!["administrator".to_owned()],
         found: Found::default(),
         users: crate::observe::UsersReading::Found([].into()),
+        looks: [].into(),
     };
     let plan = plan::next(
         &pipeline,
@@ -85,6 +87,47 @@ fn nothing_is_tried_on_a_broker_in_trouble() {
         assert!(outcome.trouble().is_some());
         assert!(!outcome.permits(&step("make user")), "{outcome:?}");
     }
+}
+
+#[test]
+fn pods_start_when_everything_of_their_queue_stands_and_queues_are_independent() {
+    let queues = "{name: email, handler: {log: {}}}, {name: invoice, handler: {log: {}}}";
+    let manifests = resources::manifests(&valid(&with_spec("", queues)));
+    let apply = |text: &str| {
+        let found = manifests.iter().find(|manifest| manifest.key().to_string() == text);
+        Step::Child(ChildStep::Apply(found.unwrap_or_else(|| panic!("no {text}")).clone()))
+    };
+    let refused = |step: Step| {
+        let kind = ChildErrorKind::Refused;
+        let error = StepError::Child(ChildError { kind, message: "no".to_owned() });
+        Outcome { results: vec![(step, StepResult::Failed(error))] }
+    };
+    let (email, invoice) = (apply("Deployment orders-email"), apply("Deployment orders-invoice"));
+    let outcome = refused(apply("ConfigMap orders-email"));
+    assert!(!outcome.permits(&email) && outcome.permits(&invoice));
+    assert!(outcome.permits(&apply("PodDisruptionBudget orders-email")));
+    let outcome = refused(apply("ServiceAccount orders-worker"));
+    assert!(!outcome.permits(&email) && !outcome.permits(&invoice));
+    assert!(refused(email.clone()).permits(&invoice));
+
+    let holder = Holder::Worker(warren_core::names::QueueName::new("email").unwrap());
+    let user = Step::PutUser { holder, user: "u".to_owned(), gap: UserGap::Missing };
+    let outcome = failed(user, invalid());
+    assert!(!outcome.permits(&email) && outcome.permits(&invoice));
+    assert!(!failed(step("bind shop.orders -"), invalid()).permits(&email));
+}
+
+#[test]
+fn the_config_map_that_tells_of_a_secret_goes_after_the_secret() {
+    let delete = |kind, name: &str| {
+        Step::Child(ChildStep::Delete(crate::children::ChildKey::new(kind, name)))
+    };
+    let kind = ChildErrorKind::Unavailable;
+    let error = StepError::Child(ChildError { kind, message: "no answer".to_owned() });
+    let secret = delete(ChildKind::Secret, "orders-invoice-broker");
+    let outcome = Outcome { results: vec![(secret, StepResult::Failed(error))] };
+    assert!(!outcome.permits(&delete(ChildKind::ConfigMap, "orders-invoice")));
+    assert!(outcome.permits(&delete(ChildKind::ServiceAccount, "orders-worker")));
 }
 
 #[test]

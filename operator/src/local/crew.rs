@@ -14,7 +14,6 @@ use warren_api::MessagePipelineStatus;
 use warren_service::{clock, shutdown::Shutdown};
 
 use super::{
-    eyes::Eyes,
     happening::{Happening, Reporter},
     installation::{InstallError, Installation},
     member::{Member, Surroundings},
@@ -23,6 +22,7 @@ use super::{
 };
 use crate::{
     pass::{Pass, Ready},
+    scale::observatory::{Observatory, Watch},
     workers::WorkersReading,
 };
 
@@ -38,6 +38,8 @@ pub(super) struct Crew {
     pub(super) installation: Installation,
     /// What keeping processes needs.
     pub(super) surroundings: Surroundings,
+    /// Where what the queues hold is seen.
+    pub(super) observatory: Arc<Observatory>,
     /// Where what is known of the workers goes.
     pub(super) workers: watch::Sender<WorkersReading>,
     /// Where what is shown goes.
@@ -52,7 +54,7 @@ struct Shift {
     status: MessagePipelineStatus,
     /// What the processes were given last; nothing before the first pass that succeeded.
     ready: Option<Ready>,
-    eyes: Option<Eyes>,
+    watch: Option<Watch>,
     losses: u64,
     queues: Vec<QueueCrew>,
     producer: Option<Member>,
@@ -65,7 +67,7 @@ impl Crew {
             crew: self,
             status: MessagePipelineStatus::default(),
             ready: None,
-            eyes: None,
+            watch: None,
             losses: 0,
             queues: Vec::new(),
             producer: None,
@@ -113,10 +115,10 @@ impl Shift {
             launches.push(installation.worker(ready, queue)?);
         }
         let names = |queue: &crate::pipeline::Queue| ready.pipeline.prefix.main(&queue.name);
-        let name = format!("{}/local/scaler", ready.pipeline.prefix);
         let full_names = ready.pipeline.queues.iter().map(names).collect();
         let look_again = Arc::clone(&self.crew.look_again);
-        self.eyes = Some(Eyes::open(&ready.login, &name, full_names, look_again)?);
+        let observatory = &self.crew.observatory;
+        self.watch = Some(observatory.watch(&ready.login, full_names, look_again)?);
         self.losses = 0;
         self.forget_zero_proofs();
         if self.queues.is_empty() {
@@ -137,16 +139,18 @@ impl Shift {
     }
 
     fn tick(&mut self, now: Timestamp) {
-        if let Some(eyes) = &self.eyes {
-            let (probes, polls) = (eyes.probes(), eyes.polls());
-            if probes.losses != self.losses {
-                self.losses = probes.losses;
-                self.forget_zero_proofs();
-            }
+        let losses = self.watch.as_ref().map_or(self.losses, |watch| watch.probes().losses);
+        if losses != self.losses {
+            self.losses = losses;
+            self.forget_zero_proofs();
+        }
+        if let Some(watch) = &self.watch {
+            let (probes, polls) = (watch.probes(), watch.polls());
             let mut changed = false;
             for queue in &mut self.queues {
                 changed |= queue.tick(&probes, &polls, &self.crew.surroundings.reporter, now);
             }
+            drop((probes, polls));
             self.publish_workers();
             if changed {
                 self.crew.look_again.notify_one();
@@ -178,8 +182,8 @@ impl Shift {
     }
 
     fn look(&mut self, now: Timestamp) {
-        if let Some(eyes) = &self.eyes {
-            let (probes, polls) = (eyes.probes(), eyes.polls());
+        if let Some(watch) = &self.watch {
+            let (probes, polls) = (watch.probes(), watch.polls());
             for queue in &mut self.queues {
                 queue.look(&probes, &polls, now);
             }
@@ -199,7 +203,7 @@ impl Shift {
 
     fn publish_workers(&self) {
         let queues = self.queues.iter().map(QueueCrew::reading).collect();
-        self.crew.workers.send_replace(WorkersReading { queues });
+        self.crew.workers.send_replace(WorkersReading { queues, producer: None });
     }
 
     /// Shows everything; `state` instead of what the status says.

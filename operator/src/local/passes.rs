@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     interval::Requeue,
+    memory::Memory,
     pass::{Context, Pass, Request},
     reconcile,
     workers::WorkersReading,
@@ -51,15 +52,19 @@ impl Passes {
     /// Makes passes until nobody wants them any more.
     pub(super) async fn run(self) {
         let mut previous = MessagePipelineStatus::default();
+        let mut memory = Memory::default();
         let mut failures = 0;
         loop {
             let began = Instant::now();
-            let pass = self.one(&previous).await;
+            let pass = self.one(&previous, &memory).await;
             previous.clone_from(&pass.status);
+            memory.clone_from(&pass.memory);
             let wait = self.wait_after(&pass, failures);
             failures = match pass.requeue {
                 Requeue::Settled => 0,
-                Requeue::Trouble => failures.saturating_add(1),
+                Requeue::Trouble | Requeue::Mending | Requeue::Within(_) => {
+                    failures.saturating_add(1)
+                }
             };
             if self.out.send(pass).await.is_err() {
                 return;
@@ -73,10 +78,10 @@ impl Passes {
         }
     }
 
-    async fn one(&self, previous: &MessagePipelineStatus) -> Pass {
+    async fn one(&self, previous: &MessagePipelineStatus, memory: &Memory) -> Pass {
         let workers = self.workers.borrow().clone();
-        let request =
-            Request { object: &self.object, previous, workers: &workers, now: clock::now() };
+        let (object, workers, now) = (&self.object, &workers, clock::now());
+        let request = Request { object, previous, workers, memory, now };
         let pass = reconcile::pipeline(&self.ports, &self.context, request).await;
         for event in &pass.events {
             self.reporter.tell(Happening::Broker {
@@ -90,6 +95,6 @@ impl Passes {
     fn wait_after(&self, pass: &Pass, failures: u32) -> Duration {
         // Without randomness passes merely come at the same moments.
         let random = getrandom::u32().unwrap_or_default();
-        pass.requeue.after(failures, random).min(self.interval)
+        pass.requeue.after(self.interval, failures, random)
     }
 }

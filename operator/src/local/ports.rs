@@ -81,6 +81,7 @@ impl Ports for LocalPorts {
         self.secrets
             .get(name)
             .map_err(|error| PortError::new("read the directory of the broker's login", error))
+            .map_err(PortError::refusal)
     }
 
     async fn password(&self, _: &Holder, user: &str) -> Result<Option<Secret>, PortError> {
@@ -91,6 +92,10 @@ impl Ports for LocalPorts {
         self.credentials
             .keep(account.user, account.password)
             .map_err(|error| PortError::new("keep a password in the state directory", error))
+    }
+
+    async fn hold(&self) -> Result<(), PortError> {
+        Ok(())
     }
 
     async fn children(&self, _: &[ChildKey]) -> ChildrenReading {

@@ -3,21 +3,24 @@
 use jiff::Timestamp;
 use warren_core::{
     names::QueueName,
-    scaling::{self, Decision, Memory, Mode, Observation, Policy, Replicas},
+    scaling::{Authority, Decision, Mode, Observation, Replicas},
 };
 
 use super::{
     child::Launch,
-    eyes::Probes,
     fleet::{Fleet, FleetState},
     happening::{Happening, Reporter},
     member::Surroundings,
-    observation::{self, Polls, Probed},
     view::Row,
 };
 use crate::{
     pipeline::{Pipeline, Queue},
-    workers::{QueueReading, Scaling, WorkersReason, WorkersTrouble},
+    scale::{
+        decider::Decider,
+        observation::{self, Polls, Probed},
+        observatory::Probes,
+    },
+    workers::{QueueReading, WorkersReason, WorkersTrouble},
 };
 
 /// One queue and its workers.
@@ -27,14 +30,12 @@ pub(super) struct QueueCrew {
     main: String,
     /// The dead-letter queue's.
     dead: String,
-    policy: Policy,
-    memory: Option<Memory>,
+    decider: Decider,
     fleet: Fleet,
     /// What was seen of the fleet last.
     state: FleetState,
     /// What was seen of the queue last.
     observation: Observation,
-    scaling: Option<Scaling>,
     dead_letters: Option<u64>,
 }
 
@@ -48,20 +49,18 @@ impl QueueCrew {
     ) -> Self {
         let name = queue.name.clone();
         let mut fleet = Fleet::new(pipeline.id.clone(), name.clone(), launch, surroundings);
-        if queue.scaling.mode == Mode::External && !queue.scaling.suspended {
+        if let (Mode::External(floor), false) = (queue.scaling.mode, queue.scaling.suspended) {
             // Nobody else is here who could set the number.
-            fleet.set(Replicas::ONE);
+            fleet.set(floor.max(Replicas::ONE));
         }
         let nothing = observation::Polls::default();
         Self {
             observation: observe(None, &nothing, "", &fleet.state(), Timestamp::UNIX_EPOCH),
             main: pipeline.prefix.main(&name),
             dead: pipeline.prefix.dead(&name),
-            policy: queue.scaling,
-            memory: None,
+            decider: Decider::new(queue.scaling),
             state: fleet.state(),
             fleet,
-            scaling: None,
             dead_letters: None,
             name,
         }
@@ -79,17 +78,13 @@ impl QueueCrew {
         self.look(probes, polls, now);
         let observation = self.observation;
         let current = observation.current;
-        let memory = self.memory.take();
-        let memory = memory.unwrap_or_else(|| Memory::seeded(current, now));
-        let (decision, memory) = scaling::decide(&self.policy, memory, &observation, now);
-        self.memory = Some(memory);
-        let scales = decision.desired != current;
-        if scales {
+        let decision = self.decider.decide(observation, now);
+        if decision.desired != current {
             reporter.tell(Happening::scaled(&self.name, current, &decision));
             self.fleet.set(decision.desired);
             self.state = self.fleet.state();
+            self.decider.changed(now);
         }
-        self.keep(decision, observation, scales, now);
         let matters = |state: &FleetState| (state.current, state.ready, state.crashing.is_some());
         matters(&before) != matters(&self.state)
     }
@@ -105,9 +100,7 @@ impl QueueCrew {
 
     /// Starts the proof of an empty queue again.
     pub(super) fn forget_zero_proof(&mut self) {
-        if let Some(memory) = &mut self.memory {
-            memory.forget_zero_proof();
-        }
+        self.decider.forget_zero_proof();
     }
 
     /// Lets all workers drain.
@@ -131,7 +124,9 @@ impl QueueCrew {
             current: self.state.current,
             ready: self.state.ready,
             trouble,
-            scaling: self.scaling.clone(),
+            scaling: self.decider.scaling().cloned(),
+            foreign_scaler: None,
+            endpoint: None,
         };
         (self.name.clone(), reading)
     }
@@ -141,7 +136,7 @@ impl QueueCrew {
         let Observation { probe, totals, .. } = self.observation;
         let probed = probe.fresh().map(|probe| probe.ready);
         let ready = probed.or_else(|_| totals.ready.fresh().copied());
-        let why = self.scaling.as_ref().map(|scaling| why(&scaling.decision));
+        let why = self.decider.scaling().map(|scaling| why(&scaling.decision));
         Row {
             queue: self.name.to_string(),
             ready: ready.ok(),
@@ -164,18 +159,6 @@ impl QueueCrew {
             dead: self.dead_letters,
         }
     }
-
-    fn keep(
-        &mut self,
-        decision: Decision,
-        observation: Observation,
-        changed: bool,
-        now: Timestamp,
-    ) {
-        let earlier = self.scaling.as_ref().and_then(|scaling| scaling.last_change);
-        let last_change = if changed { Some(now) } else { earlier };
-        self.scaling = Some(Scaling { decision, observation, at: now, last_change });
-    }
 }
 
 fn observe(
@@ -190,6 +173,7 @@ fn observe(
         totals: observation::totals(polls, queue, now),
         current: workers.current,
         ready_workers: workers.ready,
+        authority: Authority::Ours,
     }
 }
 

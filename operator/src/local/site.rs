@@ -26,7 +26,10 @@ use super::{
     state::{State, StateError},
     view::View,
 };
-use crate::{login::SecretData, pass::Context, pipeline::Pipeline, workers::WorkersReading};
+use crate::{
+    login::SecretData, pass::Context, pipeline::Pipeline, scale::observatory::Observatory,
+    workers::WorkersReading,
+};
 
 /// A pipeline with everything it names.
 pub(super) struct Blueprint {
@@ -51,6 +54,8 @@ pub(super) struct Shared {
     pub(super) context: Arc<Context>,
     /// For their workers' figures.
     pub(super) scraper: Scraper,
+    /// For what their queues hold.
+    pub(super) observatory: Arc<Observatory>,
     /// Who ends them.
     pub(super) shutdown: Shutdown,
     /// How long it may take until the next pass.
@@ -134,6 +139,7 @@ impl Site {
                 scraper: shared.scraper,
                 hurry: shutdown.hurry().clone(),
             },
+            observatory: shared.observatory,
             workers,
             view,
             look_again,

@@ -4,6 +4,7 @@ use std::fmt;
 
 use warren_core::topology::{Change, ObjectKind, Permissions};
 
+use super::Removal;
 use crate::{
     children::{ChildKind, ChildStep},
     pipeline::Holder,
@@ -32,6 +33,8 @@ pub enum Step {
     },
     /// A write to the Kubernetes objects made for the pipeline.
     Child(ChildStep),
+    /// Take something away that nothing asks for any more.
+    Remove(Removal),
 }
 
 /// What is wrong with a broker user.
@@ -72,6 +75,15 @@ impl Step {
             Step::PutUser { .. } => Kind::User,
             Step::Permit { .. } => Kind::Permission,
             Step::Child(step) => Kind::Child(step.key().kind),
+            Step::Remove(removal) => removal.kind(),
+        }
+    }
+
+    /// Whether it makes the broker what the spec says, and so repairs where that was so before.
+    pub const fn is_repair(&self) -> bool {
+        match self {
+            Step::Broker(_) | Step::PutUser { .. } | Step::Permit { .. } => true,
+            Step::Child(_) | Step::Remove(_) => false,
         }
     }
 
@@ -81,6 +93,7 @@ impl Step {
             Step::Broker(change) => change.name(),
             Step::PutUser { user, .. } | Step::Permit { user, .. } => user.clone(),
             Step::Child(step) => step.key().name,
+            Step::Remove(removal) => removal.name(),
         }
     }
 }
@@ -140,6 +153,7 @@ impl fmt::Display for Step {
         match self {
             Step::Broker(change) => change.fmt(f),
             Step::Child(step) => step.fmt(f),
+            Step::Remove(removal) => removal.fmt(f),
             Step::PutUser { user, gap: UserGap::Missing, .. } => write!(f, "make user {user}"),
             Step::PutUser { user, gap: UserGap::PasswordLost, .. } => {
                 write!(f, "give user {user} a new password")

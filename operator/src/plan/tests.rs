@@ -18,6 +18,7 @@ fn state(version: &str, tags: &[&str]) -> BrokerState {
         tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
         found: Found::default(),
         users: UsersReading::NotAsked,
+        looks: BTreeMap::new(),
     }
 }
 
@@ -63,7 +64,11 @@ fn a_login_needs_the_tags_of_its_mode() {
 
 #[test]
 fn a_pipeline_never_moves_to_another_virtual_host_by_itself() {
-    let past = |vhost: &str| Past { stage: Stage::Declared, vhost: Some(vhost.to_owned()) };
+    let past = |vhost: &str| Past {
+        stage: Stage::Declared,
+        vhost: Some(vhost.to_owned()),
+        ..Past::default()
+    };
     let state = state("4.3.6", &["administrator"]);
     let moved = Observed {
         broker: Ok(state.clone()),

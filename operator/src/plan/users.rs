@@ -4,17 +4,21 @@ use warren_core::topology::Permissions;
 
 use super::{Step, UserGap};
 use crate::{
+    children::ChildKey,
     observe::{BrokerState, FoundUser, PasswordState, UsersReading},
     pipeline::{Holder, Pipeline},
+    resources::broker_secret,
 };
 
-/// What to write; nothing while users are shared.
-pub(super) fn steps(pipeline: &Pipeline, state: &BrokerState) -> Vec<Step> {
+/// What to write; nothing while users are shared, nor for one whose Secret is `taken`: its password
+/// could not be kept, and would be made anew at every pass.
+pub(super) fn steps(pipeline: &Pipeline, state: &BrokerState, taken: &[ChildKey]) -> Vec<Step> {
     let UsersReading::Found(found) = &state.users else {
         return Vec::new();
     };
     pipeline
         .holders()
+        .filter(|holder| !taken.contains(&broker_secret::key(pipeline, holder)))
         .flat_map(|holder| {
             let user = pipeline.user_of(&holder, &state.login.vhost);
             let permissions = pipeline.permissions_of(&holder);

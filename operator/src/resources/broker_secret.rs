@@ -1,11 +1,21 @@
 //! The login of a worker or a producer, as the files it reads.
 
+use k8s_openapi::{
+    ByteString, api::core::v1::Secret as KubernetesSecret,
+    apimachinery::pkg::apis::meta::v1::ObjectMeta,
+};
+use serde_json::json;
 use warren_broker::login::{Login, Secret, Tls, file};
 use warren_core::names::QueueName;
 
+use super::{
+    metadata::{self, Part},
+    names, stamp,
+};
 use crate::{
+    children::{ChildKey, ChildKind, Manifest},
     login::SecretData,
-    pipeline::{Pipeline, Users},
+    pipeline::{Holder, Pipeline, Users},
 };
 
 /// As whom a program of a pipeline logs in.
@@ -15,6 +25,18 @@ pub struct Account {
     pub user: String,
     /// Its password.
     pub password: Secret,
+}
+
+/// The annotation by which a login is known to be the one that was put there.
+///
+/// A password that somebody changed is as good as lost: nobody can log in with it. Only passwords
+/// that were made here have one, which have too many digits to be guessed from a hash.
+const PROOF: &str = "warren.dev/login";
+
+impl Account {
+    fn proof(&self) -> String {
+        stamp::hash(&json!([self.user, self.password.reveal()]))
+    }
 }
 
 impl Pipeline {
@@ -57,6 +79,49 @@ pub fn files(login: &Login, account: Option<&Account>) -> SecretData {
         }
     }
     texts.into_iter().map(|(name, text)| (name.to_owned(), text.as_bytes().to_vec())).collect()
+}
+
+/// Which Secret the login of one who logs in stands in.
+pub fn key(pipeline: &Pipeline, holder: &Holder) -> ChildKey {
+    ChildKey::new(ChildKind::Secret, names::broker_secret(&pipeline.id, holder))
+}
+
+/// The Secret with [`files`] for one who logs in.
+pub fn manifest(
+    pipeline: &Pipeline,
+    holder: &Holder,
+    login: &Login,
+    account: Option<&Account>,
+) -> Manifest {
+    let name = names::broker_secret(&pipeline.id, holder);
+    let data = files(login, account).into_iter().map(|(key, bytes)| (key, ByteString(bytes)));
+    let proof = account.map(|account| (PROOF.to_owned(), account.proof()));
+    stamp::manifest(&KubernetesSecret {
+        metadata: ObjectMeta {
+            annotations: proof.map(|proof| [proof].into()),
+            ..metadata::object(pipeline, name, Part::of(holder))
+        },
+        data: Some(data.collect()),
+        type_: Some("Opaque".to_owned()),
+        ..KubernetesSecret::default()
+    })
+}
+
+/// The password that a Secret holds for a user; nothing when it is another user's, or not the one
+/// that was put there.
+pub fn password_of(secret: &Manifest, user: &str) -> Option<Secret> {
+    let password = text(secret, file::PASSWORD)?;
+    let user = text(secret, file::USERNAME).filter(|found| found == user)?;
+    let account = Account { user, password: Secret::new(password) };
+    let proof = secret.0.get("metadata")?.get("annotations")?.get(PROOF)?.as_str()?;
+    (proof == account.proof()).then_some(account.password)
+}
+
+/// What a Secret says under a key; nothing when that is no text.
+fn text(secret: &Manifest, key: &str) -> Option<String> {
+    let content = secret.0.get("data")?.get(key)?.clone();
+    let ByteString(bytes) = serde_json::from_value(content).ok()?;
+    String::from_utf8(bytes).ok()
 }
 
 #[cfg(test)]

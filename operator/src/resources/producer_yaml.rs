@@ -6,6 +6,9 @@ use warren_core::{config::ProducerConfig, retry::Delay};
 
 use crate::pipeline::{Access, Pipeline};
 
+/// The name of the file.
+pub const FILE: &str = "producer.yaml";
+
 impl Pipeline {
     /// What the producers of the pipeline are told; `secrets` is the directory in which the keys of
     /// Secrets stand as `<secret>/<key>`.

@@ -4,6 +4,9 @@ use warren_core::config::WorkerConfig;
 
 use crate::pipeline::{Pipeline, Queue};
 
+/// The name of the file.
+pub const FILE: &str = "worker.yaml";
+
 impl Pipeline {
     /// What the workers of a queue are told.
     pub fn worker_config(&self, queue: &Queue) -> WorkerConfig {

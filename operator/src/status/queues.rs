@@ -1,11 +1,14 @@
 //! What a status says about each queue.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use warren_api::{Observed, QueueStatus, ScalingStatus};
-use warren_core::scaling::{Doubt, Reading, Zero};
+use warren_api::{MessagePipelineStatus, Observed, QueueStatus, ScalingStatus};
+use warren_core::{
+    names::QueueName,
+    scaling::{Doubt, Reading, Replicas, Zero},
+};
 
 use crate::{
     pipeline::{Pipeline, Queue},
@@ -18,14 +21,31 @@ pub(super) const REFRESH: Duration = Duration::from_secs(30);
 /// The only revision there is: a queue has not been made anew under other arguments.
 const REVISION: u32 = 1;
 
-pub(super) fn all(pipeline: &Pipeline, workers: &WorkersReading) -> Vec<QueueStatus> {
+pub(super) fn all(
+    pipeline: &Pipeline,
+    workers: &WorkersReading,
+    previous: &[QueueStatus],
+) -> Vec<QueueStatus> {
+    let told = |queue: &Queue| previous.iter().find(|told| told.name == queue.name.as_str());
     let queue = |queue: &Queue| QueueStatus {
         name: queue.name.to_string(),
         retry_mode: Some("Tiered".to_owned()),
         revision: Some(REVISION),
-        scaling: workers.queues.get(&queue.name).map(scaling),
+        scaling: workers
+            .queues
+            .get(&queue.name)
+            .map(|reading| scaling(reading, told(queue).and_then(|told| told.scaling.as_ref()))),
     };
     pipeline.queues.iter().map(queue).collect()
+}
+
+/// When the numbers of workers were last written, as a status tells it.
+pub(crate) fn last_changes(status: &MessagePipelineStatus) -> BTreeMap<QueueName, Timestamp> {
+    let told = status.queues.iter().filter_map(|queue| {
+        let name = QueueName::new(&*queue.name).ok()?;
+        Some((name, queue.scaling.as_ref()?.last_scale_time.as_ref()?.0))
+    });
+    told.collect()
 }
 
 /// Takes away what changes from reading to reading.
@@ -63,26 +83,29 @@ fn age_between(old: &Observed, new: &Observed) -> Option<Duration> {
     Some(new.duration_since(old).unsigned_abs())
 }
 
-fn scaling(reading: &QueueReading) -> ScalingStatus {
-    let base = ScalingStatus {
+/// Before anything was decided, as after a start of the operator, what was told last stays.
+fn scaling(reading: &QueueReading, told: Option<&ScalingStatus>) -> ScalingStatus {
+    let counts = |base: ScalingStatus| ScalingStatus {
         current: Some(reading.current.get()),
         ready: Some(reading.ready.get()),
-        ..ScalingStatus::default()
+        ..base
     };
     let Some(scaling) = &reading.scaling else {
-        return base;
+        return counts(told.cloned().unwrap_or_default());
     };
     let decision = &scaling.decision;
+    // What is at zero needs no proof any more: a poll that failed would be a write for nothing.
+    let is_at_zero = decision.desired == Replicas::ZERO && reading.current == Replicas::ZERO;
     ScalingStatus {
         desired: Some(decision.desired.get()),
-        wanted: decision.want().map(warren_core::scaling::Replicas::get),
+        wanted: decision.want().map(Replicas::get),
         reason: Some(decision.reason.as_str().to_owned()),
         limited_by: decision.limited_by.map(|by| by.as_str().to_owned()),
         last_scale_time: scaling.last_change.map(Time),
         not_before: decision.held_until.map(Time),
-        zero: Some(zero(decision.zero)),
+        zero: (!is_at_zero).then(|| zero(decision.zero)),
         observed: measured(scaling),
-        ..base
+        ..counts(ScalingStatus::default())
     }
 }
 
@@ -123,5 +146,83 @@ fn seen<T: Copy>(reading: &Reading<T>, now: Timestamp) -> Option<(T, Timestamp)>
             Some((*value, now.checked_sub(*age).ok()?))
         }
         Reading::Unavailable(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use warren_core::scaling::{Authority, Decision, Observation, Reason, Totals, Why};
+
+    use super::*;
+    use crate::fixtures::{noon, smallest};
+
+    #[test]
+    fn what_was_told_of_scaling_stays_until_something_is_decided_again() {
+        let told = ScalingStatus {
+            current: Some(7),
+            desired: Some(7),
+            reason: Some("PerReplica".to_owned()),
+            last_scale_time: Some(Time(noon())),
+            ..ScalingStatus::default()
+        };
+        let pipeline = smallest();
+        let name = pipeline.queues[0].name.clone();
+        let previous = QueueStatus {
+            name: name.to_string(),
+            scaling: Some(told.clone()),
+            ..QueueStatus::default()
+        };
+        let reading = QueueReading {
+            current: Replicas::new(6),
+            ready: Replicas::new(5),
+            trouble: None,
+            scaling: None,
+            foreign_scaler: None,
+            endpoint: None,
+        };
+        let workers = WorkersReading { queues: [(name.clone(), reading)].into(), producer: None };
+        let next = all(&pipeline, &workers, std::slice::from_ref(&previous));
+        let expected = ScalingStatus { current: Some(6), ready: Some(5), ..told };
+        assert_eq!(next[0].scaling, Some(expected));
+        let status =
+            MessagePipelineStatus { queues: vec![previous], ..MessagePipelineStatus::default() };
+        assert_eq!(last_changes(&status), [(name, noon())].into());
+    }
+
+    fn told(current: u32, desired: u32, proof: Zero) -> ScalingStatus {
+        let current = Replicas::new(current);
+        let decision = Decision {
+            desired: Replicas::new(desired),
+            reason: Reason::Idle,
+            limited_by: None,
+            terms: None,
+            zero: proof,
+            held_until: None,
+        };
+        let observation = Observation {
+            probe: Reading::Unavailable(Why::NeverRead),
+            totals: Totals::unavailable(Why::NeverRead),
+            current,
+            ready_workers: current,
+            authority: Authority::Ours,
+        };
+        let scaling = Scaling { decision, observation, at: noon(), last_change: None };
+        let reading = QueueReading {
+            current,
+            ready: current,
+            trouble: None,
+            scaling: Some(scaling),
+            foreign_scaler: None,
+            endpoint: None,
+        };
+        super::scaling(&reading, None)
+    }
+
+    #[test]
+    fn a_proof_of_zero_is_told_while_there_are_workers_and_is_no_news_without() {
+        let proofs = [Zero::NotProven(Doubt::Ready), Zero::Proven(REFRESH)];
+        assert_eq!(told(0, 0, proofs[0]), told(0, 0, proofs[1]));
+        assert_ne!(told(1, 1, proofs[0]), told(1, 1, proofs[1]));
+        assert_eq!(told(1, 0, proofs[1]).zero.as_deref(), Some("proven"));
     }
 }

@@ -1,12 +1,12 @@
 //! `limits`, `deadLetter`, `breaker` and `slo`: the numbers around a queue.
 
-use std::time::Duration;
+use std::{ops::RangeInclusive, time::Duration};
 
 use warren_api::{BreakerSpec, QueueSpec, SloSpec};
 use warren_core::{breaker::BreakerPolicy, topology::QueueLimits};
 
 use super::{duration, path::Path, report::Report, worker::Timeouts};
-use crate::pipeline::Origin;
+use crate::pipeline::{Objective, Origin, Share};
 
 /// The broker's own consumer timeout, and the shortest one that is derived
 /// (<https://www.rabbitmq.com/docs/consumers#acknowledgement-timeout>).
@@ -54,6 +54,9 @@ pub(super) fn read(
     Some((limits, origin))
 }
 
+/// The shares an objective may have, in millionths: an alert on less could never fire.
+const SHARES: RangeInclusive<u32> = 950_000..=999_900;
+
 /// When a sick endpoint pauses the queue.
 pub(super) fn breaker(spec: &BreakerSpec, at: &Path, report: &mut Report) -> Option<BreakerPolicy> {
     duration::read(&spec.window, &at.field("window"), report);
@@ -69,14 +72,21 @@ pub(super) fn breaker(spec: &BreakerSpec, at: &Path, report: &mut Report) -> Opt
 }
 
 /// Objectives are for alerts; here they only have to make sense.
-pub(super) fn objectives(spec: &SloSpec, at: &Path, report: &mut Report) {
+pub(super) fn objective(spec: &SloSpec, at: &Path, report: &mut Report) -> Option<Objective> {
     let threshold = at.field("freshnessThreshold");
-    duration::read(&spec.freshness_threshold, &threshold, report);
-    let targets =
-        [("successTarget", &spec.success_target), ("freshnessTarget", &spec.freshness_target)];
-    for (field, target) in targets {
-        let share = target.parse::<f64>().unwrap_or_default();
-        let fits = (0.95..=0.9999).contains(&share);
-        report.require(fits, &at.field(field), "must be from 0.95 to 0.9999");
-    }
+    let fresh_for = duration::read(&spec.freshness_threshold, &threshold, report);
+    let mut target = |field, text: &str| {
+        let share = share(text).filter(|share| SHARES.contains(&share.0));
+        report.require(share.is_some(), &at.field(field), "must be from 0.95 to 0.9999");
+        share
+    };
+    let success = target("successTarget", &spec.success_target);
+    let freshness = target("freshnessTarget", &spec.freshness_target);
+    Some(Objective { success: success?, freshness: freshness?, fresh_for: fresh_for? })
+}
+
+/// The share that a decimal such as `0.999` is; at most six digits follow the point.
+fn share(text: &str) -> Option<Share> {
+    let digits = text.strip_prefix("0.").filter(|digits| digits.len() <= 6)?;
+    format!("{digits:0<6}").parse().ok().map(Share)
 }

@@ -53,7 +53,7 @@ fn mode(spec: &ScalingSpec, at: &Path, report: &mut Report) -> Option<Mode> {
     let max = spec.max_replicas.unwrap_or(MAX_REPLICAS.max(min));
     match spec.mode {
         ScalingMode::Auto => Bounds::new(min, max).ok().map(Mode::Auto),
-        ScalingMode::External => Some(Mode::External),
+        ScalingMode::External => Some(Mode::External(min.into())),
         ScalingMode::Fixed => {
             let message = "mode Fixed needs minReplicas, the number of replicas, to be at least 1";
             report.require(min >= 1, &min_at, message);

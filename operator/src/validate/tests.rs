@@ -45,7 +45,7 @@ fn what_is_not_given_is_filled_in_as_the_api_says() {
     assert_eq!(queue.consumer_timeout, Origin::Derived);
     assert_eq!(queue.scaling.mode, Mode::Auto(Bounds::new(0, 10).unwrap()));
     assert_eq!(queue.scaling.scale_down_window, secs(180));
-    assert_eq!(queue.worker.image, settings().worker_image);
+    assert_eq!(queue.worker.pods.image, settings().worker_image);
 }
 
 #[test]
@@ -191,9 +191,13 @@ fn an_object_from_a_cluster_must_have_a_uid() {
 }
 
 #[test]
-fn a_slo_is_accepted_and_changes_nothing() {
-    let with = only_queue("slo: {successTarget: '0.99', freshnessThreshold: 5m}");
-    assert_eq!(with, only_queue(""));
+fn an_objective_changes_nothing_but_itself() {
+    let usual = only_queue("");
+    let with = only_queue("slo: {successTarget: '0.9975', freshnessThreshold: 5m}");
+    assert_eq!(with.objective.success.as_f64().to_string(), "0.9975");
+    assert_eq!(with.objective.fresh_for, Duration::from_mins(5));
+    assert_eq!(with.objective.freshness, usual.objective.freshness);
+    assert_eq!(Queue { objective: usual.objective, ..with }, usual);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use warren_api::{Order, QueueSpec};
 use warren_core::{config::HandlerConfig, duration::format};
 
 use super::{duration, path::Path, report::Report};
-use crate::pipeline::Worker;
+use crate::pipeline::{Pods, Worker};
 
 /// `worker.concurrency` when it is not given.
 const CONCURRENCY: u32 = 10;
@@ -115,7 +115,7 @@ fn judge_given(spec: &QueueSpec, task: Option<Duration>, at: &Path, report: &mut
 pub(super) fn read(
     spec: &QueueSpec,
     timeouts: Option<Timeouts>,
-    default_image: &str,
+    pods: Pods,
     at: &Path,
     report: &mut Report,
 ) -> Option<Worker> {
@@ -139,7 +139,7 @@ pub(super) fn read(
     let narrow = |number: u32| u16::try_from(number).ok().filter(|number| *number > 0);
     let timeouts = timeouts?;
     Some(Worker {
-        image: worker.image.clone().unwrap_or_else(|| default_image.to_owned()),
+        pods,
         concurrency: narrow(concurrency)?,
         prefetch: narrow(prefetch)?,
         task_timeout: timeouts.task,

@@ -1,6 +1,8 @@
 //! Passes against real brokers, on every version, each in a virtual host of its own.
 
 mod declare;
+mod deletion;
+mod removed;
 mod repair;
 mod scoped;
 mod strangers;

@@ -10,7 +10,7 @@ use std::{
 use serde_json::Value;
 use warren_api::{MessagePipeline, schema};
 use warren_operator::{
-    settings::{Identity, Settings},
+    settings::{Identity, ImagePull, Settings},
     validate::{self, Violation},
 };
 
@@ -19,6 +19,7 @@ fn settings() -> Settings {
         identity: Identity::Local,
         worker_image: "warren-worker:test".to_owned(),
         producer_image: "warren-producer:test".to_owned(),
+        pull: ImagePull::default(),
     }
 }
 

@@ -10,21 +10,23 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use k8s_openapi::ByteString;
 use serde::Deserialize;
 use serde_json::Value;
 use warren_api::{MessagePipeline, MessagePipelineStatus};
+use warren_broker::login::Secret;
 use warren_core::{
     owner,
     topology::{Argument, FoundQueue},
 };
 use warren_operator::{
     apply::{Outcome, StepResult},
-    children::ChildrenReading,
+    children::ChildStep,
     conditions::Evidence,
     observe::{Observed, Past, Stage},
     pipeline::Pipeline,
-    plan::{self, Findings, Plan},
-    resources::{producer_yaml, worker_yaml},
+    plan::{self, Findings, Plan, Step},
+    resources::broker_secret,
     status,
     trouble::{Trouble, TroubleReason},
     validate,
@@ -32,9 +34,12 @@ use warren_operator::{
 };
 
 use crate::{
-    model::Model,
     scene::{noon, object_of, settings},
+    world::World,
 };
+
+/// What stands for every password.
+const PASSWORD: &str = "<password>";
 
 /// What a pass finds.
 #[derive(Deserialize)]
@@ -117,36 +122,40 @@ impl Case {
             Declared::This => Stage::Declared,
             Declared::Nothing | Declared::Earlier => Stage::Declaring,
         };
+        let world = self.world(pipeline);
         if surroundings.unauthorized {
             let trouble =
                 Trouble::new(TroubleReason::Unauthorized, "the broker refuses user admin");
             return Observed {
                 broker: Err(trouble),
-                children: ChildrenReading::NotKept,
-                past: Past { stage, vhost: None },
+                children: world.server.reading(),
+                past: Past { stage, ..Past::default() },
             };
         }
-        let mut model = Model::empty(&surroundings.version);
-        let declared = match &surroundings.declared {
-            Declared::Nothing => None,
-            Declared::This => Some(pipeline.clone()),
+        world.observed(pipeline, stage)
+    }
+
+    fn world(&self, pipeline: &Pipeline) -> World {
+        let surroundings = &self.surroundings;
+        let mut world = World::empty(&surroundings.version);
+        match &surroundings.declared {
+            Declared::Nothing => {}
+            Declared::This => world.settle(pipeline),
             Declared::Earlier => {
                 let earlier = self.earlier.as_ref().expect("a third document");
-                Some(validate::pipeline(earlier, &settings()).unwrap())
+                world.settle(&validate::pipeline(earlier, &settings()).unwrap());
             }
-        };
-        if let Some(declared) = declared {
-            model.carry_out(&model.plan(&declared));
         }
-        surroundings.without.iter().for_each(|name| model.take_away(name));
+        let broker = &mut world.broker;
+        surroundings.without.iter().for_each(|name| broker.take_away(name));
         for (name, marker) in &surroundings.foreign {
             let marker = (!marker.is_empty())
                 .then(|| (owner::ARGUMENT.to_owned(), Argument::from(marker.as_str())));
             let queue = FoundQueue { durable: true, arguments: marker.into_iter().collect() };
-            model.found.queues.insert(name.clone(), queue);
+            broker.found.queues.insert(name.clone(), queue);
         }
-        model.tags.clone_from(&surroundings.tags);
-        model.observed(pipeline, stage)
+        broker.tags.clone_from(&surroundings.tags);
+        world
     }
 }
 
@@ -169,12 +178,13 @@ fn judge(case: &Case) -> Vec<String> {
         plan: &plan,
         outcome: Some(&outcome),
         workers: &WorkersReading::default(),
+        paused: None,
         now: noon(),
     };
     let status = status::next(&case.object, &MessagePipelineStatus::default(), &evidence);
     let files = [
         ("plan.txt", shown(&plan)),
-        ("objects.yaml", pipeline.map_or_else(String::new, objects)),
+        ("objects.yaml", objects(pipeline, observed.as_ref(), &plan)),
         ("status.yaml", serde_saphyr::to_string(&status).unwrap()),
     ];
     let wrong =
@@ -208,18 +218,42 @@ fn shown(plan: &Plan) -> String {
     text
 }
 
-/// The files of the workers and of the producer.
-fn objects(pipeline: &Pipeline) -> String {
-    let mut text = String::new();
-    for queue in &pipeline.queues {
-        let config = pipeline.worker_config(queue);
-        config.check().unwrap_or_else(|error| panic!("{}: {error}", queue.name));
-        let yaml = worker_yaml::render(&config);
-        writeln!(text, "# worker.yaml of queue {}\n{yaml}---", queue.name).unwrap();
+/// The Kubernetes objects that are written.
+fn objects(pipeline: Option<&Pipeline>, observed: Option<&Observed>, plan: &Plan) -> String {
+    let login = observed.and_then(|observed| Some(&observed.broker.as_ref().ok()?.login));
+    let written = plan.steps.iter().filter_map(|step| match step {
+        Step::Child(ChildStep::Apply(manifest)) => Some(manifest.clone()),
+        Step::PutUser { holder, user, .. } => {
+            let password = Secret::new(PASSWORD);
+            let account = broker_secret::Account { user: user.clone(), password };
+            Some(broker_secret::manifest(pipeline?, holder, login?, Some(&account)))
+        }
+        _ => None,
+    });
+    let documents = written.map(|manifest| {
+        let shown = shown_object(manifest.0);
+        serde_saphyr::to_string(&shown).unwrap()
+    });
+    documents.collect::<Vec<String>>().join("---\n")
+}
+
+/// An object without what is secret, and without what another version of Warren changes.
+fn shown_object(mut object: Value) -> Value {
+    let metadata = &mut object["metadata"];
+    metadata["labels"]["app.kubernetes.io/version"] = "<version>".into();
+    metadata["annotations"]["warren.dev/applied"] = "<hash>".into();
+    if object["kind"] == "Secret" {
+        for (key, content) in object["data"].as_object_mut().unwrap() {
+            let ByteString(bytes) = serde_json::from_value(content.clone()).unwrap();
+            let text = if key == "password" {
+                PASSWORD.to_owned()
+            } else {
+                String::from_utf8(bytes).unwrap()
+            };
+            *content = text.into();
+        }
     }
-    let producer = pipeline.producer_config(Path::new("/etc/warren/handler"));
-    write!(text, "# producer.yaml\n{}", producer_yaml::render(&producer)).unwrap();
-    text
+    object
 }
 
 fn compare(file: &Path, text: &str) -> Option<String> {

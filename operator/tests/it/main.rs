@@ -8,9 +8,12 @@
 )]
 
 mod broker;
+mod children;
 mod corpus;
 mod golden;
 mod local;
 mod model;
 mod plan;
 mod scene;
+mod server;
+mod world;

@@ -11,7 +11,7 @@ use warren_operator::{
     children::ChildrenReading,
     observe::{BrokerState, FoundUser, Observed, PasswordState, Past, Stage, UsersReading},
     pipeline::{Pipeline, Users},
-    plan::{self, Plan, Step},
+    plan::{self, Plan, Removal, Step},
 };
 
 /// A broker that is a value.
@@ -46,8 +46,9 @@ impl Model {
             tags: self.tags.clone(),
             found: self.found.clone(),
             users,
+            looks: BTreeMap::new(),
         };
-        let past = Past { stage, vhost: None };
+        let past = Past { stage, ..Past::default() };
         Observed { broker: Ok(broker), children: ChildrenReading::NotKept, past }
     }
 
@@ -61,7 +62,8 @@ impl Model {
         plan.steps.iter().for_each(|step| self.apply(step));
     }
 
-    fn apply(&mut self, step: &Step) {
+    /// Carries out a step.
+    pub(crate) fn apply(&mut self, step: &Step) {
         match step {
             Step::Broker(change) => self.change(change),
             Step::PutUser { user, .. } => {
@@ -75,7 +77,29 @@ impl Model {
                     self.users.get_mut(user).expect("a user is made before it is permitted");
                 found.permissions = Some(permissions.clone());
             }
+            Step::Remove(removal) => self.remove(removal),
             Step::Child(step) => panic!("nobody keeps objects here, but the plan says: {step}"),
+        }
+    }
+
+    fn remove(&mut self, removal: &Removal) {
+        match removal {
+            Removal::Binding(gone) => self.found.bindings.retain(|binding| binding != gone),
+            Removal::Queue(name) => {
+                assert!(self.found.queues.remove(name).is_some(), "{removal}: there is none");
+                self.found.bindings.retain(|found| found.binding.queue != *name);
+            }
+            Removal::Exchange(name) => {
+                assert!(self.found.exchanges.remove(name).is_some(), "{removal}: there is none");
+                let is_used = self.found.bindings.iter().any(|found| found.binding.source == *name);
+                assert!(!is_used, "{removal}: it is used");
+            }
+            Removal::Policy(name) => {
+                assert!(self.found.policies.remove(name).is_some(), "{removal}: there is none");
+            }
+            Removal::User(name) => {
+                assert!(self.users.remove(name).is_some(), "{removal}: there is none");
+            }
         }
     }
 

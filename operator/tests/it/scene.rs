@@ -1,6 +1,6 @@
 //! The surroundings of a pass, in memory: Secrets, passwords, and the statuses that were shown.
 
-use std::{collections::BTreeMap, sync::Mutex};
+use std::{collections::BTreeMap, sync::Mutex, time::Duration};
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -8,17 +8,20 @@ use warren_api::{MessagePipeline, MessagePipelineStatus, conditions::ConditionTy
 use warren_broker::login::{Login, Secret};
 use warren_operator::{
     brokers::Brokers,
-    children::{ChildError, ChildKey, ChildStep, ChildrenReading},
+    children::{ChildError, ChildKey, ChildKind, ChildStep, ChildrenReading},
     login::SecretData,
+    memory::Memory,
     pass::{Context, Pass, Request},
     pipeline::Holder,
     ports::{Account, PortError, Ports},
     reconcile,
     resources::broker_secret,
-    settings::{Identity, Settings},
+    settings::{Identity, ImagePull, Settings},
     status::condition,
     workers::WorkersReading,
 };
+
+use crate::server::Server;
 
 /// The smallest pipeline there is.
 pub(crate) const MINIMAL: &str = "
@@ -38,6 +41,12 @@ pub(crate) struct Scene {
     pub(crate) passwords: Mutex<BTreeMap<String, Secret>>,
     pub(crate) published: Mutex<Vec<MessagePipelineStatus>>,
     pub(crate) context: Context,
+    /// What passes remember.
+    pub(crate) memory: Mutex<Memory>,
+    /// The objects of an API server; nothing where nobody keeps any.
+    pub(crate) children: Mutex<Option<Server>>,
+    /// The time of the next pass.
+    pub(crate) now: Mutex<Timestamp>,
 }
 
 /// An object as an API server would give it: from YAML, with every default.
@@ -58,6 +67,7 @@ pub(crate) fn settings() -> Settings {
         identity: Identity::Local,
         worker_image: "warren-worker:test".to_owned(),
         producer_image: "warren-producer:test".to_owned(),
+        pull: ImagePull::default(),
     }
 }
 
@@ -77,6 +87,9 @@ impl Scene {
             passwords: Mutex::default(),
             published: Mutex::default(),
             context: Context { settings: settings(), brokers: Brokers::default() },
+            memory: Mutex::default(),
+            children: Mutex::default(),
+            now: Mutex::new(noon()),
         }
     }
 
@@ -87,7 +100,20 @@ impl Scene {
             passwords: Mutex::new(self.passwords.lock().unwrap().clone()),
             published: Mutex::default(),
             context: Context { settings: settings(), brokers: Brokers::default() },
+            memory: Mutex::default(),
+            children: Mutex::new(self.children.lock().unwrap().clone()),
+            now: Mutex::new(self.now()),
         }
+    }
+
+    /// The time.
+    pub(crate) fn now(&self) -> Timestamp {
+        *self.now.lock().unwrap()
+    }
+
+    /// As if this long had passed.
+    pub(crate) fn wait(&self, duration: Duration) {
+        *self.now.lock().unwrap() += duration;
     }
 
     /// One pass over an object that was never seen before.
@@ -101,9 +127,53 @@ impl Scene {
         object: &MessagePipeline,
         previous: &MessagePipelineStatus,
     ) -> Pass {
-        let workers = WorkersReading::default();
-        let request = Request { object, previous, workers: &workers, now: noon() };
-        reconcile::pipeline(self, &self.context, request).await
+        let (workers, memory) = (WorkersReading::default(), self.memory());
+        let request =
+            Request { object, previous, workers: &workers, memory: &memory, now: self.now() };
+        self.remembered(reconcile::pipeline(self, &self.context, request).await)
+    }
+
+    /// One pass over an object that is being deleted.
+    pub(crate) async fn deletion(
+        &self,
+        object: &MessagePipeline,
+        previous: &MessagePipelineStatus,
+    ) -> Pass {
+        let (workers, memory) = (WorkersReading::default(), self.memory());
+        let request =
+            Request { object, previous, workers: &workers, memory: &memory, now: self.now() };
+        self.remembered(reconcile::deletion(self, &self.context, request).await)
+    }
+
+    /// A Deployment has pods.
+    pub(crate) fn set_replicas(&self, deployment: &str, wanted: u32, running: u32) {
+        self.with_deployment(deployment, |live| {
+            live["spec"]["replicas"] = wanted.into();
+            live["status"]["replicas"] = running.into();
+        });
+    }
+
+    /// How many pods a Deployment shall have, and has.
+    pub(crate) fn replicas(&self, deployment: &str) -> (u64, u64) {
+        let count = |value: &Value| value.as_u64().unwrap_or_default();
+        self.with_deployment(deployment, |live| {
+            (count(&live["spec"]["replicas"]), count(&live["status"]["replicas"]))
+        })
+    }
+
+    fn with_deployment<T>(&self, name: &str, f: impl FnOnce(&mut Value) -> T) -> T {
+        let mut children = self.children.lock().unwrap();
+        let server = children.as_mut().expect("somebody keeps objects");
+        f(server.object(&ChildKey::new(ChildKind::Deployment, name)))
+    }
+
+    fn memory(&self) -> Memory {
+        self.memory.lock().unwrap().clone()
+    }
+
+    fn remembered(&self, pass: Pass) -> Pass {
+        self.memory.lock().unwrap().clone_from(&pass.memory);
+        pass
     }
 
     /// The calls that changed something on the broker of this login.
@@ -137,12 +207,22 @@ impl Ports for Scene {
         Ok(())
     }
 
+    async fn hold(&self) -> Result<(), PortError> {
+        Ok(())
+    }
+
     async fn children(&self, _: &[ChildKey]) -> ChildrenReading {
-        ChildrenReading::NotKept
+        let children = self.children.lock().unwrap();
+        children.as_ref().map_or(ChildrenReading::NotKept, Server::reading)
     }
 
     async fn write(&self, step: &ChildStep) -> Result<(), ChildError> {
-        panic!("nobody keeps objects here, but the plan says: {step}")
+        let mut children = self.children.lock().unwrap();
+        let Some(server) = children.as_mut() else {
+            panic!("nobody keeps objects here, but the plan says: {step}");
+        };
+        server.write(step);
+        Ok(())
     }
 
     async fn publish(&self, status: &MessagePipelineStatus) -> Result<(), PortError> {

@@ -12,7 +12,7 @@ use tokio::{sync::watch, time::timeout};
 use warren_broker::{
     consumer::{ConsumeSession, Source},
     login::{Login, Secret},
-    management::Management,
+    management::{ApiError, ApiErrorKind, Management},
     probe::{Depth, DepthProbe},
     publisher::{Publisher, PublisherState, Settings},
 };
@@ -47,7 +47,7 @@ impl TestVhost {
     pub async fn create(broker: &TestBroker) -> Self {
         let name = unique("test");
         let management = broker.management.clone();
-        management.put_vhost(&name).await.unwrap();
+        done("make a virtual host", async || management.put_vhost(&name).await).await;
         let vhost = Self {
             version: broker.version.clone(),
             login: Login { vhost: name.clone(), ..broker.login.clone() },
@@ -88,8 +88,9 @@ impl TestVhost {
             write: write.to_owned(),
             read: read.to_owned(),
         };
-        let put = self.management.put_permissions(&self.name, user, &permissions);
-        put.await.unwrap();
+        let management = &self.management;
+        let put = async || management.put_permissions(&self.name, user, &permissions).await;
+        done("put permissions", put).await;
     }
 
     /// Declares every object of a topology, in its order.
@@ -205,6 +206,16 @@ impl Drop for TestVhost {
         });
         let _ = cleaning.join();
     }
+}
+
+/// Makes a call until the broker has answered: the way to a broker in a cluster breaks at times.
+/// Only for calls that may be made twice.
+async fn done(what: &str, mut call: impl AsyncFnMut() -> Result<(), ApiError>) {
+    let answered = eventually(PATIENCE, what, async || match call().await {
+        Err(error) if matches!(error.kind, ApiErrorKind::Transient(_)) => None,
+        answered => Some(answered),
+    });
+    answered.await.unwrap();
 }
 
 async fn clean_up(management: &Management, vhost: &str, users: &[String]) {

@@ -185,7 +185,8 @@ fn files(folder: &str) -> Vec<PathBuf> {
 }
 
 fn directory(folder: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(folder)
+    // From the package that compiles this: `tests/e2e` does too, for a real API server.
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../crates/api/tests").join(folder)
 }
 
 fn name(file: &Path) -> String {

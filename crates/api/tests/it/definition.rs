@@ -69,12 +69,13 @@ fn helm_finds_its_own_marks_only() {
         marks,
         [
             "{{- if .Values.crds.enabled }}",
-            "  {{- if .Values.crds.keep }}",
+            "    {{- include \"warren.labels\" . | nindent 4 }}",
+            "  {{- with include \"warren.crdAnnotations\" . }}",
+            "    {{- . | nindent 4 }}",
             "  {{- end }}",
             "{{- end }}"
         ]
     );
-    assert!(template.contains("\n    helm.sh/resource-policy: keep\n"));
     assert!(!crd_yaml().contains("{{"));
 }
 

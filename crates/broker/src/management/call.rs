@@ -1,13 +1,18 @@
 //! One call: method, path, body, deadline, and what its answer means.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
 
 use reqwest::Method;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tokio::time::timeout;
 use url::Url;
 
-use super::{ApiError, ApiErrorKind, Management, READ_TIMEOUT, WRITE_TIMEOUT};
+use super::{
+    ApiError, ApiErrorKind, CallResult, EndedCall, Management, READ_TIMEOUT, WRITE_TIMEOUT,
+};
 
 /// The largest page the broker gives.
 const PAGE_SIZE: &str = "500";
@@ -130,15 +135,21 @@ impl Call {
     async fn send(&self) -> Result<Vec<u8>, ApiError> {
         let deadline = if self.is_write() { WRITE_TIMEOUT } else { READ_TIMEOUT };
         let sent = timeout(deadline, self.send_at_once(deadline)).await;
-        sent.unwrap_or(Err(ApiErrorKind::Timeout)).map_err(|kind| self.failed(kind))
+        let sent = sent.unwrap_or(Err(ApiErrorKind::Timeout));
+        if let Some(witness) = &self.management.inner.witness {
+            let result = sent.as_ref().map_or_else(CallResult::of, |_| CallResult::Ok);
+            witness(EndedCall { result, is_write: self.is_write() });
+        }
+        sent.map_err(|kind| self.failed(kind))
     }
 
     async fn send_at_once(&self, deadline: Duration) -> Result<Vec<u8>, ApiErrorKind> {
         let inner = &self.management.inner;
         let _place = inner.calls.acquire().await;
-        if self.is_write() {
+        let _change = self.is_write().then(|| {
             inner.writes.fetch_add(1, Ordering::Relaxed);
-        }
+            Changing::begin(&inner.changes)
+        });
         let mut request = inner
             .client
             .request(self.method.clone(), self.url.clone())
@@ -165,6 +176,22 @@ impl Call {
 
     fn is_write(&self) -> bool {
         self.method != Method::GET
+    }
+}
+
+/// A change under way: its beginning and its end count, however it ends.
+struct Changing<'a>(&'a AtomicU64);
+
+impl<'a> Changing<'a> {
+    fn begin(changes: &'a AtomicU64) -> Self {
+        changes.fetch_add(1, Ordering::SeqCst);
+        Self(changes)
+    }
+}
+
+impl Drop for Changing<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
     }
 }
 

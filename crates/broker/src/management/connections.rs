@@ -29,6 +29,23 @@ pub struct Consumer {
     pub connection: Option<String>,
 }
 
+/// An AMQP channel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Channel {
+    /// The broker's name for its connection.
+    pub connection: String,
+    /// Messages delivered on it and not settled.
+    pub unacknowledged: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct RawChannel {
+    #[serde(default)]
+    connection_details: Value,
+    #[serde(default)]
+    messages_unacknowledged: Value,
+}
+
 #[derive(Deserialize)]
 struct RawConnection {
     name: String,
@@ -63,6 +80,15 @@ impl Management {
         Ok(raw.into_iter().map(Connection::from).collect())
     }
 
+    /// The channels in a virtual host, with what they hold some seconds ago.
+    ///
+    /// # Errors
+    /// When a call fails.
+    pub async fn channels(&self, vhost: &str) -> Result<Vec<Channel>, ApiError> {
+        let raw: Vec<RawChannel> = self.get(&["vhosts", vhost, "channels"]).json().await?;
+        Ok(raw.into_iter().filter_map(RawChannel::named).collect())
+    }
+
     /// Closes a connection.
     ///
     /// # Errors
@@ -78,6 +104,14 @@ impl Management {
     pub async fn consumers(&self, vhost: &str) -> Result<Vec<Consumer>, ApiError> {
         let raw: Vec<RawConsumer> = self.get(&["consumers", vhost]).json().await?;
         Ok(raw.into_iter().map(Consumer::from).collect())
+    }
+}
+
+impl RawChannel {
+    /// Nothing while the broker does not know yet, or no more, whose it is.
+    fn named(self) -> Option<Channel> {
+        let connection = self.connection_details.get("name")?.as_str()?.to_owned();
+        Some(Channel { connection, unacknowledged: self.messages_unacknowledged.as_u64() })
     }
 }
 

@@ -1,12 +1,14 @@
 //! Exchanges, queues, bindings and policies: reading them all, and writing one.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 use serde_json::{Value, json};
 use warren_core::{
     names::Prefix,
     topology::{
-        Binding, Change, Exchange, Found, FoundBinding, FoundExchange, FoundPolicy, FoundQueue,
-        POLICY_PRIORITY, Policy, Queue,
+        Binding, Change, Exchange, Found, FoundBinding, FoundExchange, FoundLink, FoundPolicy,
+        FoundQueue, POLICY_PRIORITY, Policy, Queue,
     },
 };
 
@@ -69,13 +71,15 @@ impl Management {
         let queues: Vec<RawQueue> = queues.pages().await?;
         let bindings: Vec<RawBinding> = self.get(&["bindings", vhost]).json().await?;
         let policies: Vec<RawPolicy> = self.get(&["policies", vhost]).json().await?;
-        let to_queues = |binding: &RawBinding| {
-            binding.destination_type == "queue" && !binding.source.is_empty()
-        };
+        // Every queue is bound to the nameless exchange, and nobody can change that.
+        let named = bindings.into_iter().filter(|binding| !binding.source.is_empty());
+        let (to_queues, to_exchanges): (Vec<_>, Vec<_>) =
+            named.partition(|binding| binding.destination_type == "queue");
         Ok(Found {
             exchanges: exchanges.into_iter().map(found_exchange).collect(),
             queues: queues.into_iter().map(found_queue).collect(),
-            bindings: bindings.into_iter().filter(to_queues).map(found_binding).collect(),
+            bindings: to_queues.into_iter().map(found_binding).collect(),
+            links: to_exchanges.into_iter().map(found_link).collect(),
             policies: policies.into_iter().map(found_policy).collect(),
         })
     }
@@ -85,7 +89,7 @@ impl Management {
     /// # Errors
     /// As [`objects`](Self::objects).
     pub async fn found(&self, vhost: &str, prefix: &Prefix) -> Result<Found, ApiError> {
-        Ok(concerning(self.objects(vhost).await?, prefix))
+        Ok(concerning(&self.objects(vhost).await?, prefix))
     }
 
     /// Carries out one change. Carrying it out twice does no harm.
@@ -200,17 +204,31 @@ impl Management {
 }
 
 /// Of everything found in a virtual host, what may concern the pipeline with this prefix: the names
-/// `P` and `P.…`, and the bindings of such exchanges, wherever they lead.
-pub fn concerning(mut found: Found, prefix: &Prefix) -> Found {
+/// `P` and `P.…`, what such exchanges lead to, and what leads to such queues.
+pub fn concerning(all: &Found, prefix: &Prefix) -> Found {
     let is_near = |name: &str| {
         let rest = name.strip_prefix(prefix.as_str());
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
     };
-    found.exchanges.retain(|name, _| is_near(name));
-    found.queues.retain(|name, _| is_near(name));
-    found.policies.retain(|name, _| is_near(name));
-    found.bindings.retain(|found| is_near(&found.binding.source));
-    found
+    let concerns = |found: &&FoundBinding| {
+        let Binding { source, queue, .. } = &found.binding;
+        is_near(source) || is_near(queue)
+    };
+    Found {
+        exchanges: named(&all.exchanges, is_near),
+        queues: named(&all.queues, is_near),
+        policies: named(&all.policies, is_near),
+        bindings: all.bindings.iter().filter(concerns).cloned().collect(),
+        links: all.links.iter().filter(|link| is_near(&link.source)).cloned().collect(),
+    }
+}
+
+fn named<T: Clone>(
+    all: &BTreeMap<String, T>,
+    is_wanted: impl Fn(&str) -> bool,
+) -> BTreeMap<String, T> {
+    let wanted = all.iter().filter(|(name, _)| is_wanted(name));
+    wanted.map(|(name, object)| (name.clone(), object.clone())).collect()
 }
 
 fn writable(call: &Call, json: Result<Value, String>) -> Result<Value, ApiError> {
@@ -243,6 +261,10 @@ fn found_binding(raw: RawBinding) -> FoundBinding {
     }
 }
 
+fn found_link(raw: RawBinding) -> FoundLink {
+    FoundLink { source: raw.source, target: raw.destination }
+}
+
 fn found_policy(raw: RawPolicy) -> (String, FoundPolicy) {
     let found = FoundPolicy {
         pattern: raw.pattern,
@@ -266,7 +288,7 @@ mod tests {
             queues: names.map(|name| (name.to_owned(), queue.clone())).into(),
             ..Found::default()
         };
-        let found = concerning(all, &Prefix::new("a.b").unwrap());
+        let found = concerning(&all, &Prefix::new("a.b").unwrap());
         let names: Vec<&str> = found.queues.keys().map(String::as_str).collect();
         assert_eq!(names, ["a.b", "a.b.q"]);
     }

@@ -34,6 +34,14 @@ impl Management {
         self.get(&["users", name]).json_if_found().await
     }
 
+    /// All users of the broker.
+    ///
+    /// # Errors
+    /// When the call fails.
+    pub async fn users(&self) -> Result<Vec<User>, ApiError> {
+        self.get(&["users"]).json().await
+    }
+
     /// Makes a user, or gives one that is there this password and these tags.
     ///
     /// # Errors
@@ -48,7 +56,7 @@ impl Management {
         self.put(&["users", name]).with(&body)?.done().await
     }
 
-    /// Deletes a user; its connections stay open until they are closed.
+    /// Deletes a user; the broker then closes its connections.
     ///
     /// # Errors
     /// When the call fails; a user that is not there is no error.

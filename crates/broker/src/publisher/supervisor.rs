@@ -2,7 +2,7 @@
 
 use std::{future::pending, sync::Arc, time::Duration};
 
-use lapin::Connection;
+use lapin::{Channel, Connection};
 use tokio::{
     sync::watch,
     task::JoinSet,
@@ -50,6 +50,9 @@ struct Session {
     /// From before the first publish on, so that no alarm is missed.
     notices: Notices,
     lanes: JoinSet<Result<(), Doubt>>,
+    /// Held until the connection is closed: a channel that is dropped is being closed, and the
+    /// library gives up a connection that is closed meanwhile.
+    channels: Vec<Channel>,
     stop: CancellationToken,
 }
 
@@ -214,6 +217,7 @@ impl Session {
             notices: Notices::of(&connection),
             connection,
             lanes: JoinSet::new(),
+            channels: Vec::new(),
             stop: CancellationToken::new(),
         };
         for _ in 0..shared.settings.channels.max(1) {
@@ -229,6 +233,7 @@ impl Session {
             Ok(Err(error)) => return Err(Trouble::lost(error.to_string())),
             Err(_) => return Err(Trouble::lost("no channel was opened in time".to_owned())),
         };
+        self.channels.push(channel.clone());
         let lane = Lane {
             shared: Arc::clone(&self.shared),
             connection: Arc::clone(&self.connection),

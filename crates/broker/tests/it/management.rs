@@ -79,7 +79,7 @@ async fn a_declared_topology_reads_back_without_a_difference_and_costs_no_furthe
         assert_eq!((found.exchanges.len(), found.queues.len()), (2, 1));
         let all = vhost.management.objects(&vhost.name).await.unwrap();
         assert!(all.queues.contains_key("a.bc.q") && all.exchanges.contains_key("amq.direct"));
-        assert_eq!(concerning(all, &prefix), found);
+        assert_eq!(concerning(&all, &prefix), found);
     })
     .await;
 }

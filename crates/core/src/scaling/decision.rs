@@ -41,6 +41,10 @@ labels! {
         Steady => "Steady",
         /// The backlog is not known, so the present number stays.
         Hold => "Hold",
+        /// The backlog has not been known for long, so the fallback says how many.
+        Fallback => "Fallback",
+        /// Nobody may write the number at present.
+        Paused => "Paused",
         /// The pipeline is suspended.
         Suspended => "Suspended",
         /// Somebody else decides.
@@ -59,6 +63,8 @@ labels! {
         Stabilization => "Stabilization",
         /// The difference is within the tolerance.
         Tolerance => "Tolerance",
+        /// Another autoscaler is set on the same workers.
+        ForeignScaler => "ForeignScaler",
         /// Something that must be known for this step is not.
         ObservationUnknown => "ObservationUnknown",
     }

@@ -25,6 +25,10 @@ pub struct Memory {
     /// Since when a queue without workers has had a message.
     waiting_since: Option<Timestamp>,
     proof: Option<Proof>,
+    /// Since when nothing has been known of the backlog.
+    blind_since: Option<Timestamp>,
+    /// Whether a suspension took the workers, and none has come back since.
+    is_stopped: bool,
 }
 
 /// The wishes of the scale-down window that may still become its highest one.
@@ -49,6 +53,8 @@ impl Memory {
             trust: Trust::default(),
             waiting_since: None,
             proof: None,
+            blind_since: None,
+            is_stopped: false,
         }
     }
 
@@ -80,7 +86,23 @@ impl Memory {
         now: Timestamp,
     ) -> Sight {
         self.trust = self.trust.next(observation, now);
-        Sight::of(policy, observation, self.trust)
+        let sight = Sight::of(policy, observation, self.trust);
+        self.blind_since = match sight {
+            Sight::Blind => Some(self.blind_since.unwrap_or(now)),
+            Sight::Seen { .. } => None,
+        };
+        sight
+    }
+
+    /// Whether a suspension has ended that took the workers, and none has come back since.
+    pub(super) fn was_suspended(&mut self, policy: &Policy, current: Replicas) -> bool {
+        self.is_stopped = policy.suspended || (self.is_stopped && current == Replicas::ZERO);
+        self.is_stopped && !policy.suspended
+    }
+
+    /// How long nothing has been known of the backlog.
+    pub(super) fn blind_for(&self, now: Timestamp) -> Duration {
+        self.blind_since.map_or(Duration::ZERO, |since| elapsed(since, now))
     }
 
     /// Carries the proof of an empty queue on.

@@ -14,6 +14,20 @@ pub struct Observation {
     pub current: Replicas,
     /// How many workers are ready to take messages.
     pub ready_workers: Replicas,
+    /// Who may write the number of workers.
+    pub authority: Authority,
+}
+
+/// Who may write the number of workers, whatever the policy says.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum Authority {
+    /// Whoever asks.
+    #[default]
+    Ours,
+    /// Nobody: the pipeline is paused, which is above all orders.
+    Paused,
+    /// Another autoscaler is set on the same workers; two of them would fight for ever.
+    ForeignScaler,
 }
 
 /// The two numbers of a `queue.declare-ok`.

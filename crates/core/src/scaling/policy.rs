@@ -40,8 +40,9 @@ pub struct Policy {
 pub enum Mode {
     /// The backlog does, within bounds.
     Auto(Bounds),
-    /// Somebody else does: an HPA, KEDA, a person.
-    External,
+    /// Somebody else does: an HPA, KEDA, a person. So many workers are there to begin with, at first
+    /// and after a suspension: an HPA leaves zero alone.
+    External(Replicas),
     /// The pipeline's author did.
     Fixed(NonZeroU32),
 }

@@ -17,6 +17,8 @@ pub struct Found {
     pub queues: BTreeMap<String, FoundQueue>,
     /// Bindings from exchanges to queues.
     pub bindings: Vec<FoundBinding>,
+    /// Bindings from exchanges to other exchanges, which are never ours.
+    pub links: Vec<FoundLink>,
     /// Policies by name.
     pub policies: BTreeMap<String, FoundPolicy>,
 }
@@ -48,6 +50,15 @@ pub struct FoundBinding {
     pub binding: Binding,
     /// The key the management API deletes it by.
     pub properties_key: String,
+}
+
+/// A binding from an exchange to another one.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FoundLink {
+    /// The exchange that messages come from.
+    pub source: String,
+    /// The exchange that they go to.
+    pub target: String,
 }
 
 /// A policy as it is.
@@ -100,6 +111,37 @@ pub fn compare(wanted: &Topology, found: &Found, owner: &Owner) -> Comparison {
     result.changes.extend(missing.map(Change::Bind));
     judge.unwanted_bindings(wanted, &mut result);
     result
+}
+
+impl Found {
+    /// The queues that carry our marker and that nothing asks for.
+    pub fn unwanted_queues<'a>(
+        &'a self,
+        wanted: &'a Topology,
+        owner: &'a Owner,
+    ) -> impl Iterator<Item = &'a str> {
+        let is_wanted = |name: &str| wanted.queues.iter().any(|queue| queue.name == name);
+        self.own_queues(owner).filter(move |name| !is_wanted(name))
+    }
+
+    /// The queues that carry our marker.
+    pub fn own_queues<'a>(&'a self, owner: &'a Owner) -> impl Iterator<Item = &'a str> {
+        let queues = self.queues.iter().filter(|(_, queue)| is_marked(owner, &queue.arguments));
+        queues.map(|(name, _)| name.as_str())
+    }
+
+    /// The exchanges that carry our marker.
+    pub fn own_exchanges<'a>(&'a self, owner: &'a Owner) -> impl Iterator<Item = &'a str> {
+        let exchanges = self.exchanges.iter();
+        let ours = exchanges.filter(|(_, exchange)| is_marked(owner, &exchange.arguments));
+        ours.map(|(name, _)| name.as_str())
+    }
+}
+
+/// Whether what has these arguments is ours.
+fn is_marked(owner: &Owner, arguments: &Arguments) -> bool {
+    let marker = arguments.get(owner::ARGUMENT).and_then(Argument::as_text);
+    owner.relation(marker) == Relation::Ours
 }
 
 struct Judge<'a> {
@@ -203,8 +245,7 @@ impl Judge<'_> {
     }
 
     fn is_ours(&self, arguments: &Arguments) -> bool {
-        let marker = arguments.get(owner::ARGUMENT).and_then(Argument::as_text);
-        self.owner.relation(marker) == Relation::Ours
+        is_marked(self.owner, arguments)
     }
 }
 

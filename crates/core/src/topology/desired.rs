@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use super::{
-    Argument, Arguments, Binding, BrokerFacts, Exchange, ExchangeKind, Policy, Queue, Topology,
+    Argument, Arguments, Binding, BrokerFacts, Exchange, ExchangeKind, Policy, PolicyReach, Queue,
+    Topology,
 };
 use crate::{
     config::Unrouted,
     duration::millis,
-    names::{Prefix, QueueName, escape_pattern, exactly},
+    names::{Prefix, QueueName},
     owner::{self, Owner},
 };
 
@@ -225,10 +226,8 @@ impl Objects<'_> {
             limits.max_length_bytes.map(|n| ("max-length-bytes", whole(n))),
             limits.message_ttl.map(|ttl| ("message-ttl", whole_millis(ttl))),
         ];
-        let name = self.prefix().main(&queue.name);
-        // A queue that had to be made anew under other arguments is `P.<q>.r<N>`.
-        let pattern = format!(r"^{}(\.r[0-9]+)?$", escape_pattern(&name));
-        self.policy(name, pattern, definition)
+        let reach = PolicyReach::Main(queue.name.as_str());
+        self.policy(self.prefix().main(&queue.name), reach, definition)
     }
 
     fn dead_policy(&self, queue: &QueueLayout) -> Policy {
@@ -237,20 +236,18 @@ impl Objects<'_> {
             limits.dead_max_length_bytes.map(|n| ("max-length-bytes", whole(n))),
             limits.dead_retention.map(|ttl| ("message-ttl", whole_millis(ttl))),
         ];
-        let name = self.prefix().dead(&queue.name);
-        self.policy(name.clone(), exactly([name.as_str()]), self.keeping().into_iter().chain(own))
+        let reach = PolicyReach::Dead(queue.name.as_str());
+        let definition = self.keeping().into_iter().chain(own);
+        self.policy(self.prefix().dead(&queue.name), reach, definition)
     }
 
     fn tier_policy(&self) -> Policy {
-        let prefix = escape_pattern(self.prefix().as_str());
-        let pattern = format!(r"^{prefix}\.[a-z0-9-]+\.retry\.[0-9]+$");
         let definition = [Some(("overflow", "reject-publish".into()))];
-        self.policy(self.prefix().tier_policy(), pattern, definition)
+        self.policy(self.prefix().tier_policy(), PolicyReach::Tiers, definition)
     }
 
     fn unrouted_policy(&self) -> Policy {
-        let name = self.prefix().unrouted();
-        self.policy(name.clone(), exactly([name.as_str()]), self.keeping())
+        self.policy(self.prefix().unrouted(), PolicyReach::Unrouted, self.keeping())
     }
 
     /// The definition of a queue whose messages wait for a person.
@@ -265,13 +262,13 @@ impl Objects<'_> {
     fn policy(
         &self,
         name: String,
-        pattern: String,
+        reach: PolicyReach<'_>,
         definition: impl IntoIterator<Item = Option<(&'static str, Argument)>>,
     ) -> Policy {
         let quorum_only = self.facts.has_queue_type_policies();
         Policy {
             name,
-            pattern,
+            pattern: reach.pattern(self.prefix()),
             apply_to: if quorum_only { "quorum_queues" } else { "queues" },
             definition: definition
                 .into_iter()

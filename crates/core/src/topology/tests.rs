@@ -69,6 +69,7 @@ fn applied(topology: &Topology) -> Found {
         queues: topology.queues.iter().map(|q| (q.name.clone(), queue(q))).collect(),
         bindings: topology.bindings.iter().map(binding).collect(),
         policies: topology.policies.iter().map(|p| (p.name.clone(), policy(p))).collect(),
+        ..Found::default()
     }
 }
 

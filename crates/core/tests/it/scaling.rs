@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use warren_core::scaling::{
-    Activation, Bounds, Decision, LimitedBy, Memory, Mode, Observation, Policy, Probe, QueueState,
-    Reading, Reason, Replicas, Totals, Why, decide,
+    Activation, Authority, Bounds, Decision, LimitedBy, Memory, Mode, Observation, Policy, Probe,
+    QueueState, Reading, Reason, Replicas, Totals, Why, decide,
 };
 
 /// What a decision is compared by.
@@ -74,6 +74,7 @@ fn seen(current: u32, ready: u64, unacked: u64) -> Observation {
         },
         current: Replicas::new(current),
         ready_workers: Replicas::new(current),
+        authority: Authority::Ours,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::*;
-use crate::settings::Identity;
+use crate::settings::{Identity, ImagePull};
 
 const PIPELINE: &str = "\
 apiVersion: warren.dev/v1alpha1
@@ -33,6 +33,7 @@ fn settings() -> Settings {
         identity: Identity::Local,
         worker_image: "w".to_owned(),
         producer_image: "p".to_owned(),
+        pull: ImagePull::default(),
     }
 }
 

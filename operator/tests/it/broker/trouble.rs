@@ -14,7 +14,7 @@ use crate::scene::{MINIMAL, Scene, message, object, says};
 async fn status_with(login: &Login, yaml: &str) -> MessagePipelineStatus {
     let scene = Scene::new(login);
     let pass = scene.first_pass(&object(yaml)).await;
-    assert_eq!(pass.requeue, Requeue::Trouble);
+    assert_eq!(pass.requeue, Requeue::Mending);
     assert!(pass.ready.is_none());
     assert_eq!(says(&pass.status, TopologyInSync), "Unknown BrokerUnknown");
     assert_eq!(says(&pass.status, ScalingActive), "Unknown BrokerUnknown");
@@ -119,7 +119,7 @@ async fn a_login_that_may_not_declare_is_told_what_it_needs() {
         assert_eq!(says(&pass.status, BrokerReachable), "False PermissionDenied");
         let text = message(&pass.status, BrokerReachable);
         assert!(text.contains("configure, write and read"), "{text}");
-        assert_eq!(pass.requeue, Requeue::Trouble);
+        assert_eq!(pass.requeue, Requeue::Mending);
     })
     .await;
 }

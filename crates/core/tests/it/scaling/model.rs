@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use warren_core::scaling::{
-    Memory, Observation, Policy, Probe, QueueState, Reading, Replicas, Totals, Why, decide,
+    Authority, Memory, Observation, Policy, Probe, QueueState, Reading, Replicas, Totals, Why,
+    decide,
 };
 
 use super::{START, policy, seconds};
@@ -172,7 +173,8 @@ impl World {
             Fault::None | Fault::Amqp | Fault::FalseZero => self.statistics(),
         };
         let current = Replicas::new(u32::try_from(self.workers.len()).unwrap());
-        Observation { probe, totals, current, ready_workers: Replicas::new(ready) }
+        let ready_workers = Replicas::new(ready);
+        Observation { probe, totals, current, ready_workers, authority: Authority::Ours }
     }
 
     /// Figures read every five seconds, which were old already when they were read.

@@ -2,17 +2,23 @@
 
 use std::num::NonZeroU32;
 
-use warren_core::scaling::{Bounds, BoundsError, LimitedBy, Mode, Policy, Reason};
+use warren_core::scaling::{
+    Authority, Bounds, BoundsError, LimitedBy, Mode, Observation, Policy, Reason, Replicas,
+};
 
 use super::{
     Watch, assert_all, at_first_sight, auto, by_backlog, limited, outcome, policy, seconds, seen,
     unseen, within,
 };
 
+fn external(floor: u32) -> Mode {
+    Mode::External(Replicas::new(floor))
+}
+
 #[test]
 fn suspension_and_mode_need_no_observation() {
     let suspended = Policy { suspended: true, ..within(2, 10) };
-    let external = Policy { mode: Mode::External, ..policy() };
+    let external = Policy { mode: external(0), ..policy() };
     let neither = Policy { suspended: true, ..external };
     let fixed = Policy { mode: Mode::Fixed(NonZeroU32::new(3).unwrap()), ..policy() };
     let stopped = (0, Reason::Suspended, None);
@@ -65,6 +71,58 @@ fn a_lowered_minimum_does_not_wait_for_the_window() {
     assert_eq!(outcome(&watch.decide(seen(5, 7, 0))), (1, Reason::PerReplica, None));
 }
 
+/// The same while somebody else has the say.
+fn under(authority: Authority, observation: Observation) -> Observation {
+    Observation { authority, ..observation }
+}
+
+#[test]
+fn a_paused_pipeline_keeps_its_workers_whatever_else_is_ordered() {
+    let suspended = Policy { suspended: true, ..policy() };
+    let fixed = Policy { mode: Mode::Fixed(NonZeroU32::new(3).unwrap()), ..policy() };
+    let paused = |current| under(Authority::Paused, seen(current, 900, 40));
+    assert_all(
+        at_first_sight,
+        &[
+            ("above suspension", suspended, paused(7), (7, Reason::Paused, None)),
+            ("above a fixed number", fixed, paused(1), (1, Reason::Paused, None)),
+            ("above bounds", within(5, 10), paused(1), (1, Reason::Paused, None)),
+            ("at zero with a backlog", policy(), paused(0), (0, Reason::Paused, None)),
+        ],
+    );
+}
+
+#[test]
+fn beside_another_autoscaler_nothing_is_changed_but_by_suspension() {
+    let suspended = Policy { suspended: true, ..policy() };
+    let fixed = Policy { mode: Mode::Fixed(NonZeroU32::new(3).unwrap()), ..policy() };
+    let foreign = |observation| under(Authority::ForeignScaler, observation);
+    let kept = |replicas, reason| limited(replicas, reason, LimitedBy::ForeignScaler);
+    assert_all(
+        at_first_sight,
+        &[
+            ("a backlog", policy(), foreign(seen(2, 900, 0)), kept(2, Reason::PerReplica)),
+            ("a sleeping queue", policy(), foreign(seen(0, 900, 0)), kept(0, Reason::Waking)),
+            (
+                "above the maximum",
+                within(0, 4),
+                foreign(seen(9, 400, 0)),
+                kept(9, Reason::PerReplica),
+            ),
+            ("unseen", within(3, 9), foreign(unseen(seen(1, 0, 0))), kept(1, Reason::Hold)),
+            ("a fixed number", fixed, foreign(seen(1, 0, 0)), (3, Reason::Fixed, None)),
+            ("suspended", suspended, foreign(seen(1, 0, 0)), (0, Reason::Suspended, None)),
+        ],
+    );
+    let mut watch = Watch::start(within(0, 10), 4);
+    let empty = foreign(seen(4, 0, 0));
+    assert_eq!(
+        outcome(&watch.over(seconds(600), empty)).0,
+        4,
+        "an empty queue is not put to sleep"
+    );
+}
+
 #[test]
 fn a_suspended_queue_waits_for_no_moment() {
     let suspended = Policy { suspended: true, ..policy() };
@@ -72,8 +130,32 @@ fn a_suspended_queue_waits_for_no_moment() {
 }
 
 #[test]
+fn after_a_suspension_somebody_else_finds_workers_to_go_on_from() {
+    for (floor, ready, expected) in [(0, 0, 0), (0, 3, 1), (2, 0, 2), (2, 9_000, 2)] {
+        let policy = Policy { mode: external(floor), ..policy() };
+        let mut watch = Watch::start(Policy { suspended: true, ..policy }, 4);
+        assert_eq!(outcome(&watch.decide(seen(4, ready, 0))).0, 0);
+        watch.policy = policy;
+        let first = (expected, Reason::External, None);
+        assert_eq!(outcome(&watch.decide(seen(0, ready, 0))), first, "{floor} {ready}");
+        watch.current = 0;
+        assert_eq!(outcome(&watch.decide(seen(0, ready, 0))), first, "until it was written");
+        for theirs in [7, 0] {
+            watch.current = theirs;
+            let kept = (theirs, Reason::External, None);
+            assert_eq!(outcome(&watch.decide(seen(theirs, ready, 0))), kept, "then it is theirs");
+        }
+    }
+    let policy = Policy { mode: external(0), ..policy() };
+    let mut watch = Watch::start(Policy { suspended: true, ..policy }, 0);
+    watch.decide(seen(0, 0, 0));
+    watch.policy = policy;
+    assert_eq!(outcome(&watch.decide(unseen(seen(0, 0, 0)))).0, 1, "messages may wait");
+}
+
+#[test]
 fn what_is_decided_elsewhere_is_explained_all_the_same() {
-    let external = Policy { mode: Mode::External, ..policy() };
+    let external = Policy { mode: external(0), ..policy() };
     let decision = at_first_sight(external, seen(4, 812, 50));
     assert_eq!(decision.want().unwrap().get(), 44);
     assert_eq!(decision.terms.unwrap().to_string(), "(812 ready + 50 unacked) / 20");

@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use warren_core::scaling::{
-    Activation, Decision, LimitedBy, Memory, Mode, Observation, Policy, Probe, QueueState, Reading,
-    Reason, Replicas, Totals, Unknown, Why, decide,
+    Activation, Authority, Decision, LimitedBy, Memory, Mode, Observation, Policy, Probe,
+    QueueState, Reading, Reason, Replicas, Totals, Unknown, Why, decide,
 };
 
 use super::{START, Watch, auto, policy, seconds, seen, within};
@@ -51,6 +51,7 @@ fn anything() -> impl Strategy<Value = Observation> {
             totals: Totals { ready, unacked, state, published },
             current: Replicas::ZERO,
             ready_workers: Replicas::new(workers),
+            authority: Authority::Ours,
         })
 }
 
@@ -136,7 +137,7 @@ fn live(policy: &Policy, current: u32, life: &[Moment]) -> Vec<Decided> {
 fn bounds(policy: &Policy) -> warren_core::scaling::Bounds {
     match policy.mode {
         Mode::Auto(bounds) => bounds,
-        Mode::External | Mode::Fixed(_) => panic!("these policies are automatic"),
+        Mode::External(_) | Mode::Fixed(_) => panic!("these policies are automatic"),
     }
 }
 

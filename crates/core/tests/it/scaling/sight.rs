@@ -132,7 +132,7 @@ fn workers_are_added_by_any_fresh_count_of_a_queue_that_may_be_running() {
 fn workers_are_taken_away_only_where_the_management_api_knows_the_whole_backlog() {
     let (plan, quiet) = (within(0, 1000), seen(5, 7, 0));
     let stays = limited(5, Reason::PerReplica, LimitedBy::ObservationUnknown);
-    let blind = limited(5, Reason::Hold, LimitedBy::ObservationUnknown);
+    let blind = limited(5, Reason::Fallback, LimitedBy::ObservationUnknown);
     let no_key = told(quiet, |totals| {
         totals.unacked = Reading::Unavailable(Why::KeyMissing);
     });
@@ -248,4 +248,15 @@ fn messages_that_come_back_end_the_doubt() {
     watch.over(seconds(3), seen(5, 100, 0));
     watch.over(seconds(1), seen(5, 0, 0));
     assert_eq!(outcome(&watch.over(seconds(1), seen(5, 30, 0))), (2, Reason::PerReplica, None));
+}
+
+#[test]
+fn blindness_turns_into_the_fallback_and_ends_with_the_first_reading() {
+    let mut watch = Watch::start(within(0, 10), 3);
+    let (blind, busy) = (unseen(seen(3, 0, 0)), seen(3, 60, 0));
+    let by = LimitedBy::ObservationUnknown;
+    assert_eq!(outcome(&watch.over(seconds(180), blind)), limited(3, Reason::Hold, by));
+    assert_eq!(outcome(&watch.over(seconds(1), blind)), limited(3, Reason::Fallback, by));
+    assert_eq!(outcome(&watch.over(seconds(1), busy)), by_backlog(3));
+    assert_eq!(outcome(&watch.over(seconds(180), blind)), limited(3, Reason::Hold, by));
 }

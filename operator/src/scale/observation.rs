@@ -14,26 +14,26 @@ use warren_core::scaling::{Probe, QueueState, Reading, Totals, Why};
 
 /// The last answer over AMQP about one queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Probed {
+pub(crate) struct Probed {
     /// When it was asked for.
-    pub(super) at: Timestamp,
+    pub(crate) at: Timestamp,
     /// The answer.
-    pub(super) answer: Result<Depth, Why>,
+    pub(crate) answer: Result<Depth, Why>,
 }
 
 /// The last answers of the management API to one kind of question.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Polled<T> {
+pub(crate) struct Polled<T> {
     last: Result<(T, Timestamp), Why>,
 }
 
 /// The last answers of the management API about all queues, by the queue's full name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Polls {
+pub(crate) struct Polls {
     /// What is in the queues.
-    pub(super) totals: Polled<BTreeMap<String, QueueTotals>>,
+    pub(crate) totals: Polled<BTreeMap<String, QueueTotals>>,
     /// Their states and counters.
-    pub(super) statistics: Polled<BTreeMap<String, QueueStatistics>>,
+    pub(crate) statistics: Polled<BTreeMap<String, QueueStatistics>>,
 }
 
 impl<T> Default for Polled<T> {
@@ -47,7 +47,7 @@ impl<T> Polled<T> {
     ///
     /// After trouble on the way the last answer stays, and grows old: one that is lost is weather.
     /// An answer that says no takes its place.
-    pub(super) fn take(&mut self, answer: Result<T, Why>, at: Timestamp) {
+    pub(crate) fn take(&mut self, answer: Result<T, Why>, at: Timestamp) {
         match answer {
             Ok(value) => self.last = Ok((value, at)),
             Err(Why::Timeout | Why::Refused) if self.last.is_ok() => {}
@@ -71,7 +71,7 @@ impl<T> Polled<T> {
 /// What AMQP says about a queue; nothing was asked when `probed` is absent.
 ///
 /// Unlike the statistics an answer here is about this very moment, so a failure leaves nothing.
-pub(super) fn probe(probed: Option<&Probed>, now: Timestamp) -> Reading<Probe> {
+pub(crate) fn probe(probed: Option<&Probed>, now: Timestamp) -> Reading<Probe> {
     match probed {
         None => Reading::Unavailable(Why::NeverRead),
         Some(Probed { answer: Err(why), .. }) => Reading::Unavailable(*why),
@@ -83,7 +83,7 @@ pub(super) fn probe(probed: Option<&Probed>, now: Timestamp) -> Reading<Probe> {
 }
 
 /// What the management API says about the queue of this full name.
-pub(super) fn totals(polls: &Polls, queue: &str, now: Timestamp) -> Totals {
+pub(crate) fn totals(polls: &Polls, queue: &str, now: Timestamp) -> Totals {
     let in_totals = |field: fn(&QueueTotals) -> Option<u64>| {
         polls.totals.reading(now, |queues| {
             let queue = queues.get(queue).ok_or(Why::NotFound)?;
@@ -106,24 +106,24 @@ pub(super) fn totals(polls: &Polls, queue: &str, now: Timestamp) -> Totals {
 }
 
 /// Messages that wait in the queue of this full name, for people to see; nothing when not known.
-pub(super) fn waiting(polls: &Polls, queue: &str, now: Timestamp) -> Option<u64> {
+pub(crate) fn waiting(polls: &Polls, queue: &str, now: Timestamp) -> Option<u64> {
     totals(polls, queue, now).ready.fresh().ok().copied()
 }
 
+/// Messages that the broker is about to dead-letter from the queue of this full name; nothing when
+/// not known.
+pub(crate) fn dead_lettering(polls: &Polls, queue: &str, now: Timestamp) -> Option<u64> {
+    let reading = polls.statistics.reading(now, |queues| {
+        let queue = queues.get(queue).ok_or(Why::NotFound)?;
+        queue.dead_lettering.ok_or(Why::KeyMissing)
+    });
+    reading.fresh().ok().copied()
+}
+
 /// Why a queue could not be probed.
-pub(super) fn why_not_probed(error: &ProbeError) -> Why {
+pub(crate) fn why_not_probed(error: &ProbeError) -> Why {
     match error {
-        ProbeError::Connect(error) => match error {
-            ConnectError::Unauthorized { .. } | ConnectError::PermissionDenied { .. } => {
-                Why::Unauthorized
-            }
-            ConnectError::VhostNotFound { .. } => Why::NotFound,
-            ConnectError::Timeout { .. } => Why::Timeout,
-            ConnectError::DnsFailed { .. }
-            | ConnectError::ConnectionRefused { .. }
-            | ConnectError::TlsVerifyFailed { .. }
-            | ConnectError::Other { .. } => Why::Refused,
-        },
+        ProbeError::Connect(error) => why_not_connected(error),
         ProbeError::QueueNotFound { .. } | ProbeError::NotAName { .. } => Why::NotFound,
         ProbeError::AccessRefused { .. } => Why::Unauthorized,
         ProbeError::Timeout { .. } => Why::Timeout,
@@ -131,8 +131,23 @@ pub(super) fn why_not_probed(error: &ProbeError) -> Why {
     }
 }
 
+/// Why there is no connection to ask on.
+pub(crate) fn why_not_connected(error: &ConnectError) -> Why {
+    match error {
+        ConnectError::Unauthorized { .. } | ConnectError::PermissionDenied { .. } => {
+            Why::Unauthorized
+        }
+        ConnectError::VhostNotFound { .. } => Why::NotFound,
+        ConnectError::Timeout { .. } => Why::Timeout,
+        ConnectError::DnsFailed { .. }
+        | ConnectError::ConnectionRefused { .. }
+        | ConnectError::TlsVerifyFailed { .. }
+        | ConnectError::Other { .. } => Why::Refused,
+    }
+}
+
 /// Why the management API could not be asked.
-pub(super) fn why_not_polled(error: &ApiErrorKind) -> Why {
+pub(crate) fn why_not_polled(error: &ApiErrorKind) -> Why {
     match error {
         ApiErrorKind::Unauthorized | ApiErrorKind::PermissionDenied(_) => Why::Unauthorized,
         ApiErrorKind::NotFound => Why::NotFound,
