@@ -40,7 +40,10 @@ pub(crate) enum Command {
     /// RabbitMQ servers for development and tests, side by side, without root
     #[command(subcommand)]
     Broker(Broker),
-    /// Every layer of tests, bringing up the brokers they need and leaving them up
+    /// A real Kubernetes cluster of one node for development and tests, in namespaces of its own
+    #[command(subcommand)]
+    Cluster(Cluster),
+    /// Every layer of tests, bringing up the brokers and the cluster they need and leaving them up
     Test(Test),
     /// Show it all: a pipeline on a real broker, messages through producer and workers, the workers
     /// from zero up and back to zero, and whether the totals add up
@@ -49,7 +52,11 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Bench(Bench),
     /// Write the generated files anew
-    Gen,
+    Gen {
+        /// The helm that renders deploy/default, if not the one built for the cluster
+        #[arg(long, value_name = "PATH")]
+        helm: Option<PathBuf>,
+    },
     /// Check the rules of this repository that no compiler knows
     Tidy,
 }
@@ -86,6 +93,42 @@ pub(crate) enum Broker {
         #[arg(long, value_enum)]
         version: Release,
     },
+}
+
+/// What can be done with the cluster of this machine.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Cluster {
+    /// Build Kubernetes, helm and CoreDNS into the cache; `up` does so too, when it must
+    Build,
+    /// Start the cluster, or say where it runs; heals what a killed run left. Prints the path of
+    /// the kubeconfig
+    Up {
+        /// Change this machine as `up` says without it
+        #[arg(long)]
+        yes: bool,
+        /// Nobody is there to ask
+        #[arg(long, env = "CI", value_parser = FalseyValueParser::new(), hide = true)]
+        ci: bool,
+    },
+    /// Build the images of this checkout, and RabbitMQ's, and hand them to the cluster
+    Load {
+        /// Which images; all, if none is named
+        #[arg(value_name = "IMAGE")]
+        names: Vec<String>,
+        /// The cargo that runs this, so that the programs are built by the same one
+        #[arg(long, env = "CARGO", default_value = "cargo", hide = true)]
+        cargo: PathBuf,
+        #[command(flatten)]
+        source: Source,
+    },
+    /// Stop the cluster and remove all it made
+    Down {
+        /// Remove as well what is left of clusters whose folder is gone
+        #[arg(long)]
+        strays: bool,
+    },
+    /// Show what of the cluster runs, and where its files are
+    Status,
 }
 
 /// Which brokers a command is about.
@@ -144,15 +187,33 @@ pub(crate) struct Test {
     pub(crate) cargo: PathBuf,
     #[command(flatten)]
     pub(crate) source: Source,
+    #[command(flatten)]
+    pub(crate) cluster: TestCluster,
+    /// What is reached without the proxy of the environment
+    #[arg(long, env = "NO_PROXY", hide = true)]
+    pub(crate) no_proxy: Option<OsString>,
     /// Handed to `cargo test`; a second `--` begins what the test programs get
     #[arg(last = true, value_name = "ARGS")]
     pub(crate) arguments: Vec<String>,
 }
 
+/// A cluster of the user's to test on, and programs for it. Set to nothing counts as not set.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct TestCluster {
+    #[arg(long, env = "WARREN_TEST_KUBECONFIG", hide = true)]
+    pub(crate) kubeconfig: Option<OsString>,
+    #[arg(long, env = "WARREN_TEST_IMAGES", hide = true)]
+    pub(crate) images: Option<OsString>,
+    #[arg(long, env = "WARREN_TEST_KUBECTL", hide = true)]
+    pub(crate) kubectl: Option<OsString>,
+    #[arg(long, env = "WARREN_TEST_HELM", hide = true)]
+    pub(crate) helm: Option<OsString>,
+}
+
 /// A layer of tests that can be left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Layer {
-    /// What needs a Kubernetes cluster.
+    /// What needs a Kubernetes cluster, or Go, which builds helm.
     Cluster,
 }
 
@@ -171,10 +232,15 @@ pub(crate) struct Demo {
         value_parser = clap::value_parser!(u32).range(1..=100_000)
     )]
     pub(crate) messages: u32,
+    /// Show it on a Kubernetes cluster: this machine's own, or the one of `WARREN_TEST_KUBECONFIG`
+    #[arg(long)]
+    pub(crate) cluster: bool,
+    #[command(flatten)]
+    pub(crate) given: GivenCluster,
     /// What goes wrong on purpose; the totals must be the same
     #[arg(long, value_enum, value_name = "FAULT")]
     pub(crate) fault: Option<Fault>,
-    /// End the broker afterwards and remove its data
+    /// End the broker, or the cluster, afterwards and remove its data
     #[arg(long, conflicts_with = "broker_dir")]
     pub(crate) down: bool,
     /// The cargo that runs this, so that the programs are built by the same one
@@ -184,10 +250,27 @@ pub(crate) struct Demo {
     pub(crate) source: Source,
 }
 
+/// A cluster that is there already.
+#[derive(Debug, clap::Args)]
+pub(crate) struct GivenCluster {
+    /// Its administrator's kubeconfig
+    #[arg(long, env = "WARREN_TEST_KUBECONFIG", value_name = "FILE", hide = true)]
+    pub(crate) kubeconfig: Option<PathBuf>,
+    /// The kubectl for it
+    #[arg(long, env = "WARREN_TEST_KUBECTL", default_value = "kubectl", hide = true)]
+    pub(crate) kubectl: PathBuf,
+    /// The helm for it
+    #[arg(long, env = "WARREN_TEST_HELM", default_value = "helm", hide = true)]
+    pub(crate) helm: PathBuf,
+    /// What it calls the images: a file with a JSON object
+    #[arg(long, env = "WARREN_TEST_IMAGES", value_name = "FILE", hide = true)]
+    pub(crate) images: Option<PathBuf>,
+}
+
 /// Something that goes wrong in a demo.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Fault {
-    /// A worker is killed (SIGKILL) while it works.
+    /// A worker is killed while it works: by SIGKILL, or on a cluster by deleting its pod at once.
     KillWorker,
 }
 
@@ -195,13 +278,24 @@ pub(crate) enum Fault {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Bench {
     /// The memory of an idle worker and producer, and how fast and at what CPU time they consume
-    /// and publish
+    /// and publish; memory, CPU time and calls of an operator with idle pipelines
     Footprint(Footprint),
 }
 
 /// How the footprint is measured.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Footprint {
+    /// Measure nothing else
+    #[arg(long, value_enum, value_name = "PART")]
+    pub(crate) only: Option<Part>,
+    /// How many idle pipelines the operator has, on a cluster made for it
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        default_value_t = 100,
+        value_parser = clap::value_parser!(u16).range(1..=1_000)
+    )]
+    pub(crate) pipelines: u16,
     /// How long the programs have nothing to do before their memory is read
     #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = duration::parse)]
     pub(crate) idle: Duration,
@@ -224,6 +318,22 @@ pub(crate) struct Footprint {
     pub(crate) cargo: PathBuf,
     #[command(flatten)]
     pub(crate) source: Source,
+}
+
+/// A part of what is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Part {
+    /// Worker and producer, for which a broker is enough.
+    Messages,
+    /// The operator, for which a cluster is made and removed.
+    Operator,
+}
+
+impl Footprint {
+    /// Whether this part is wanted.
+    pub(crate) fn wants(&self, part: Part) -> bool {
+        self.only.is_none_or(|only| only == part)
+    }
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ mod consume;
 mod figures;
 mod footprint;
 mod memory;
+mod operator;
 mod programs;
 mod publish;
 mod report;

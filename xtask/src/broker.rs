@@ -25,7 +25,6 @@ mod node;
 mod overview;
 mod ports;
 mod probe;
-mod programs;
 mod release;
 mod sandbox;
 mod state;
@@ -93,6 +92,19 @@ pub(crate) fn down(paths: &Paths, releases: &[Release]) -> anyhow::Result<()> {
         eprintln!("RabbitMQ {} is down, its data removed", release.name());
     }
     Ok(())
+}
+
+/// A root directory with RabbitMQ of `release` and all it needs, fetched when this user has none.
+///
+/// # Errors
+/// When it cannot be fetched or unpacked.
+pub(crate) fn tree(
+    paths: &Paths,
+    release: Release,
+    source: &Source,
+    progress: &Progress,
+) -> anyhow::Result<PathBuf> {
+    tree::ensure(paths, release, &source.debian_mirror, progress)
 }
 
 fn restart(paths: &Paths, release: Release, source: &Source) -> anyhow::Result<()> {

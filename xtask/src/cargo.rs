@@ -10,7 +10,7 @@ use anyhow::{Context, ensure};
 use cargo_metadata::Message;
 
 /// What `cargo build` made.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Built(BTreeMap<String, PathBuf>);
 
 impl Built {

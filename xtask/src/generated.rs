@@ -1,5 +1,5 @@
 //! Files of this repository that are made from its code: `cargo xtask gen` writes them, tidy
-//! compares them.
+//! compares them. What helm renders is compared by a test, because tidy needs no helm.
 //!
 //! They are checked in because people read and apply them without a compiler; nobody edits them.
 
@@ -9,6 +9,8 @@ use std::{fs, io};
 use anyhow::Context;
 
 use crate::tidy::Violation;
+
+mod base;
 
 /// A file and the function that makes it.
 struct Generated {
@@ -27,11 +29,24 @@ const FILES: &[Generated] = &[
 /// What the first line of every generated file says.
 const NOTICE: &str = "Written by `cargo xtask gen` from crates/api; edits are lost.";
 
-/// Writes every generated file below `root` anew.
+/// Writes every generated file below `root` anew; what is rendered from the chart only where there
+/// is the program `helm`.
 ///
 /// # Errors
-/// When a file cannot be written.
-pub(crate) fn write(root: &Path) -> anyhow::Result<()> {
+/// When a file cannot be written, or the chart not rendered.
+pub(crate) fn run(root: &Path, helm: Option<&Path>) -> anyhow::Result<()> {
+    write(root)?;
+    let Some(helm) = helm else {
+        eprintln!(
+            "deploy/default stays as it is: it is rendered by helm, which is not built yet. \
+             `cargo xtask cluster build` does so; or name one with --helm"
+        );
+        return Ok(());
+    };
+    base::write(root, helm)
+}
+
+fn write(root: &Path) -> anyhow::Result<()> {
     for file in FILES {
         let path = root.join(file.path);
         if let Some(folder) = path.parent() {

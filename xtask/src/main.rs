@@ -15,6 +15,7 @@ mod args;
 mod bench;
 mod broker;
 mod cargo;
+mod cluster;
 mod deadline;
 mod demo;
 mod generated;
@@ -23,6 +24,7 @@ mod lock;
 mod management;
 mod paths;
 mod process;
+mod programs;
 mod progress;
 mod test;
 mod tidy;
@@ -39,10 +41,13 @@ fn run(args: Args) -> anyhow::Result<ExitCode> {
     let root = repository()?;
     match args.command {
         Command::Broker(command) => broker::run(&paths, &command)?,
+        Command::Cluster(command) => cluster::run(&paths, root, &command)?,
         Command::Test(options) => return test::run(&paths, root, &options),
         Command::Demo(options) => return demo::run(&paths, root, &options),
         Command::Bench(command) => bench::run(&paths, root, &command)?,
-        Command::Gen => generated::write(root)?,
+        Command::Gen { helm } => {
+            generated::run(root, helm.or_else(|| cluster::helm(&paths)).as_deref())?;
+        }
         Command::Tidy => tidy::run(root)?,
     }
     Ok(ExitCode::SUCCESS)

@@ -71,6 +71,11 @@ impl Management {
         })
     }
 
+    /// Where the API is.
+    pub(crate) fn address(&self) -> &str {
+        &self.base
+    }
+
     /// The name of the login.
     pub(crate) fn user(&self) -> &str {
         &self.user

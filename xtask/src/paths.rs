@@ -4,7 +4,7 @@
 
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -45,6 +45,11 @@ impl Paths {
         self.state.join("dev")
     }
 
+    /// The same cache, and state of its own: what is started there is nobody else's.
+    pub(crate) fn apart(&self, name: &str) -> Self {
+        Self { state: self.state.join(name), cache: self.cache.clone() }
+    }
+
     /// What was downloaded and unpacked.
     pub(crate) fn cache(&self) -> &Path {
         &self.cache
@@ -61,6 +66,17 @@ pub(crate) fn create_private(path: &Path) -> anyhow::Result<()> {
         .mode(0o700)
         .create(path)
         .with_context(|| format!("create {}", path.display()))
+}
+
+/// Removes the folder `path` and all in it; one that does not exist is as good.
+///
+/// # Errors
+/// When something in it stays.
+pub(crate) fn remove_folder(path: &Path) -> anyhow::Result<()> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        other => other.with_context(|| format!("remove {}", path.display())),
+    }
 }
 
 /// Replaces `path` by a file with `text` that only this user reads.

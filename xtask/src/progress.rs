@@ -36,6 +36,11 @@ impl Progress {
         }
     }
 
+    /// Whether somebody watches a spinner, so that a step may be said anew as often as it changes.
+    pub(crate) fn turns(&self) -> bool {
+        self.spinner.is_some()
+    }
+
     /// Says something that stays on the screen.
     pub(crate) fn note(&self, what: &str) {
         match &self.spinner {

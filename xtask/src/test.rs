@@ -1,9 +1,11 @@
-//! `cargo xtask test`: brings up the brokers, runs every layer of tests, and adds up the results.
+//! `cargo xtask test`: brings up brokers and cluster, runs every layer of tests, and adds up the
+//! results.
 //!
-//! `cargo test` is the runner. What this adds: real brokers for the tests that need one, one total
-//! instead of one a program, and skipped tests that nobody can overlook. The brokers stay up for
+//! `cargo test` is the runner. What this adds: real servers for the tests that need one, one total
+//! instead of one a program, and skipped tests that nobody can overlook. The servers stay up for
 //! the next run.
 
+use std::ffi::{OsStr, OsString};
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, ExitCode, ExitStatus, Stdio};
@@ -13,30 +15,53 @@ use cargo_metadata::MetadataCommand;
 
 use self::arguments::{Arguments, FAILPOINTS, WORKER};
 use self::echo::Echo;
+use self::ground::{CHART, Ground, STORIES, Stories};
 use self::tally::Tally;
 use crate::args::{Layer, Test};
 use crate::broker::{self, Ready, Release};
+use crate::cargo::Built;
+use crate::cluster;
 use crate::paths::Paths;
 
 mod arguments;
 mod echo;
+mod ground;
 mod tally;
 
 /// Where tests find the brokers: `3.10=<broker folder>,4.0=<broker folder>,…`.
 const BROKERS: &str = "WARREN_TEST_BROKERS";
 
+/// What tests are told by variables.
+type Variables = Vec<(&'static str, OsString)>;
+
 /// Runs the tests and says how they ended.
 ///
 /// # Errors
-/// When a broker does not come up, or when no test could be run.
+/// When a broker or the cluster does not come up, or when no test could be run.
 pub(crate) fn run(paths: &Paths, root: &Path, options: &Test) -> anyhow::Result<ExitCode> {
     let runner = Runner { cargo: &options.cargo, root };
     let failpoints = runner.declares_failpoints()?;
-    let arguments = Arguments::new(&options.arguments, failpoints);
+    let mut arguments = Arguments::new(&options.arguments, failpoints);
+    let stories = stories(&arguments, &options.without);
+    let ground = Ground::choose(stories, &options.cluster, cluster::refusal())?;
+    if !ground.exists() {
+        arguments.exclude(STORIES);
+    }
+    if options.without.contains(&Layer::Cluster) {
+        arguments.exclude(CHART);
+    }
     let brokers = broker::up(paths, &Release::ALL, &options.source)?;
+    let mut variables = vec![(BROKERS, list(&brokers).into())];
 
-    runner.build(&arguments)?;
-    let (status, tally) = runner.test(&arguments, &brokers)?;
+    // Every program first: a test of one package may start the program of another.
+    let built = Built::new(&options.cargo, root, arguments.build())?;
+    if ground.exists() || arguments.concern(CHART) {
+        let helm = ground::named_helm(&options.cluster);
+        let helm = helm.map_or_else(|| cluster::ensure_helm(paths), Ok)?;
+        variables.push((ground::HELM, helm.into_os_string()));
+    }
+    variables.extend(told(&ground, paths, root, options, &built)?);
+    let (status, tally) = runner.test(&arguments, variables)?;
 
     ensure!(tally.programs() > 0, "no test was run: cargo ended with {status}");
 
@@ -47,12 +72,47 @@ pub(crate) fn run(paths: &Paths, root: &Path, options: &Test) -> anyhow::Result<
         eprintln!("error: under CI a skipped test is a failed one");
         good = false;
     }
-    if !options.without.contains(&Layer::Cluster) {
-        let not_run = "cluster: NOT RUN (the cluster layer does not exist yet)";
-        writeln!(out, "{not_run}").context("write to standard output")?;
+    if let Ground::Missing(refusal) = ground {
+        writeln!(out, "cluster: NOT RUN ({refusal})").context("write to standard output")?;
         good = false;
     }
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Whether the stories of the cluster layer are among what is tested.
+fn stories(arguments: &Arguments, without: &[Layer]) -> Stories {
+    if without.contains(&Layer::Cluster) || !arguments.concern(STORIES) {
+        Stories::Without
+    } else if arguments.name(STORIES) {
+        Stories::Named
+    } else {
+        Stories::Among
+    }
+}
+
+/// Makes the cluster ready, and says what the stories are told of it.
+fn told(
+    ground: &Ground,
+    paths: &Paths,
+    root: &Path,
+    options: &Test,
+    built: &Built,
+) -> anyhow::Result<Variables> {
+    let named = match ground {
+        Ground::Unwanted | Ground::Missing(_) => Vec::new(),
+        Ground::Ours => ground::variables(&cluster::ensure(paths, root, built, &options.source)?),
+        Ground::Theirs(theirs) => theirs.variables(&options.cluster),
+    };
+    let named = named.into_iter().map(|(name, path)| (name, path.into_os_string()));
+    let direct = (*ground == Ground::Ours).then(|| direct(options.no_proxy.as_deref()));
+    Ok(named.chain(direct).collect())
+}
+
+/// The variable that lets kubectl and helm reach the cluster of this machine past a proxy.
+fn direct(no_proxy: Option<&OsStr>) -> (&'static str, OsString) {
+    let already = no_proxy.filter(|hosts| !hosts.is_empty());
+    let hosts = already.into_iter().chain([OsStr::new(cluster::ADDRESSES)]);
+    ("NO_PROXY", hosts.collect::<Vec<_>>().join(OsStr::new(",")))
 }
 
 /// The cargo that builds and runs the tests.
@@ -79,23 +139,16 @@ impl Runner<'_> {
         Ok(worker.is_some_and(|package| package.features.contains_key(FAILPOINTS)))
     }
 
-    /// Builds every program first: a test of one package may start the program of another.
-    fn build(&self, arguments: &Arguments) -> anyhow::Result<()> {
-        let status = self.command().args(arguments.build()).status().context("start cargo")?;
-        ensure!(status.success(), "the workspace does not build: cargo ended with {status}");
-        Ok(())
-    }
-
     /// Runs the tests; what they say passes through as it comes.
     fn test(
         &self,
         arguments: &Arguments,
-        brokers: &[Ready],
+        variables: Variables,
     ) -> anyhow::Result<(ExitStatus, Tally)> {
         let mut child = self
             .command()
             .args(arguments.test())
-            .env(BROKERS, list(brokers))
+            .envs(variables)
             .env("RUST_TEST_THREADS", TEST_THREADS)
             .stdout(Stdio::piped())
             .spawn()
@@ -139,5 +192,13 @@ mod tests {
         let ready = |release, folder: &str| Ready { release, broker_dir: folder.into() };
         let brokers = [ready(Release::V3_10, "/a/b"), ready(Release::V4_3, "/c")];
         assert_eq!(list(&brokers), "3.10=/a/b,4.3=/c");
+    }
+
+    #[test]
+    fn our_cluster_is_added_to_what_no_proxy_stands_before() {
+        for nothing in [None, Some("")] {
+            assert_eq!(direct(nothing.map(OsStr::new)).1, "10.97.0.0/16");
+        }
+        assert_eq!(direct(Some(OsStr::new("a.example"))).1, "a.example,10.97.0.0/16");
     }
 }

@@ -89,18 +89,16 @@ impl Child {
         }
     }
 
-    /// Waits for a program that ends by itself.
+    /// Waits for a program that ends by itself, or with its standard input.
     ///
     /// # Errors
     /// When it fails, or takes too long.
     pub(super) fn finish(mut self, interrupt: &Interrupt) -> anyhow::Result<Finished> {
+        drop(self.process.stdin.take());
+        let asked = Instant::now();
         while !self.has_ended()? {
             interrupt.check()?;
-            ensure!(
-                self.begun.elapsed() < RUN_LIMIT,
-                "{} still runs after {RUN_LIMIT:?}",
-                self.name
-            );
+            ensure!(asked.elapsed() < RUN_LIMIT, "{} still runs after {RUN_LIMIT:?}", self.name);
             thread::sleep(STEP);
         }
         let (elapsed, cpu) = (self.begun.elapsed(), self.cpu_time()?);

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::operator::Operator;
 use super::usage::Memory;
 
 /// How often each side is measured; odd, so that the median is one of the figures.
@@ -73,12 +74,22 @@ pub(super) struct Sample {
 pub(super) struct Report {
     /// The version of RabbitMQ.
     pub(super) broker: String,
-    pub(super) queue_type: &'static str,
     pub(super) cores: usize,
     /// How many processes ran or wanted to: before, and after.
     pub(super) load: [f64; 2],
     /// As people write it.
     pub(super) idle: String,
+    #[serde(flatten)]
+    pub(super) messages: Option<Traffic>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) operator: Option<Operator>,
+}
+
+/// What was measured of worker and producer.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Traffic {
+    pub(super) queue_type: &'static str,
     /// The floor comes first.
     pub(super) memory: Vec<Resident>,
     pub(super) messages: u32,

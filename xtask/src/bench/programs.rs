@@ -1,4 +1,4 @@
-//! The three programs that are measured, and how each is started.
+//! Worker, producer and their floor, and how each is started.
 //!
 //! They get an environment of their own: a variable of the user's must not change what is measured.
 
@@ -103,7 +103,8 @@ impl Programs {
     }
 }
 
-fn program(path: &Path) -> Command {
+/// A program without the environment of this one.
+pub(super) fn program(path: &Path) -> Command {
     let mut command = Command::new(path);
     command.env_clear().env("WARREN_LOG", "warn");
     command

@@ -2,23 +2,52 @@
 
 use std::fmt;
 
-use super::figures::{Comparison, Report, Side};
+use super::figures::{Comparison, Report, Side, Traffic};
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.memory(f)?;
-        let what = format!("publish, {} unconfirmed", self.publish.under_way);
-        speed(f, &what, &self.publish)?;
-        let what = format!("consume, prefetch {}", self.consume.under_way);
-        speed(f, &what, &self.consume)?;
-        writeln!(f)?;
+        if let Some(messages) = &self.messages {
+            messages.show(f, &self.idle)?;
+            writeln!(f)?;
+        }
+        if let Some(operator) = &self.operator {
+            operator.show(f, &self.idle)?;
+            writeln!(f)?;
+        }
         self.conditions(f)
     }
 }
 
 impl Report {
-    fn memory(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let what = format!("memory after {} idle", self.idle);
+    fn conditions(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [before, after] = self.load;
+        writeln!(
+            f,
+            "The broker, RabbitMQ {}, shares {} cores with them; load {before:.1} before, \
+             {after:.1} after. Other work\nand the same disk make rates noisy: compare the ratios, \
+             and the CPU times first.",
+            self.broker, self.cores
+        )
+    }
+}
+
+impl Traffic {
+    fn show(&self, f: &mut fmt::Formatter<'_>, idle: &str) -> fmt::Result {
+        self.memory(f, idle)?;
+        let what = format!("publish, {} unconfirmed", self.publish.under_way);
+        speed(f, &what, &self.publish)?;
+        let what = format!("consume, prefetch {}", self.consume.under_way);
+        speed(f, &what, &self.consume)?;
+        let Self { queue_type, messages, body_bytes, .. } = self;
+        writeln!(
+            f,
+            "A {queue_type} queue, {messages} messages of {body_bytes} bytes a round; medians of \
+             rounds taken in turns."
+        )
+    }
+
+    fn memory(&self, f: &mut fmt::Formatter<'_>, idle: &str) -> fmt::Result {
+        let what = format!("memory after {idle} idle");
         row(f, [&what, "RSS", "of floor", "PSS", "of floor", ""])?;
         for resident in &self.memory {
             let mebibytes = |kib: u32| format!("{:.1} MiB", f64::from(kib) / 1024.0);
@@ -34,18 +63,6 @@ impl Report {
             row(f, figures.each_ref().map(String::as_str))?;
         }
         Ok(())
-    }
-
-    fn conditions(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [before, after] = self.load;
-        writeln!(
-            f,
-            "RabbitMQ {}, {} queue, {} messages of {} bytes a round; medians of rounds taken in \
-             turns.\nThe broker shares {} cores with them; load {before:.1} before, {after:.1} \
-             after. Other work and the\nsame disk make rates noisy: compare the ratios, and the \
-             CPU times first.",
-            self.broker, self.queue_type, self.messages, self.body_bytes, self.cores
-        )
     }
 }
 
@@ -98,12 +115,8 @@ mod tests {
         let ours = Memory { rss_kib: 12_800, pss_kib: 10_240 };
         let bare = || side("bare-loop", [9_000.0, 10_000.0, 11_000.0], 20.0);
         let fast = |program| side(program, [8_000.0, 8_100.0, 7_900.0], 25.0);
-        Report {
-            broker: "4.3.6".to_owned(),
+        let messages = Traffic {
             queue_type: "quorum",
-            cores: 2,
-            load: [0.5, 3.25],
-            idle: "5m".to_owned(),
             memory: vec![
                 Resident::new("bare-loop", floor, floor),
                 Resident::new("warren-worker", ours, floor),
@@ -112,6 +125,14 @@ mod tests {
             body_bytes: 256,
             publish: Comparison::new(1024, bare(), fast("warren-producer")),
             consume: Comparison::new(256, bare(), fast("warren-worker")),
+        };
+        Report {
+            broker: "4.3.6".to_owned(),
+            cores: 2,
+            load: [0.5, 3.25],
+            idle: "5m".to_owned(),
+            messages: Some(messages),
+            operator: None,
         }
     }
 
@@ -128,8 +149,10 @@ publish, 1024 unconfirmed  messages/s  of floor  CPU/message  of floor   3 round
 ";
         let text = report().to_string();
         assert!(text.starts_with(expected), "{text}");
-        assert!(text.contains("RabbitMQ 4.3.6, quorum queue, 20000 messages of 256 bytes"));
-        assert!(text.contains("2 cores with them; load 0.5 before, 3.2 after"), "{text}");
+        assert!(text.contains("A quorum queue, 20000 messages of 256 bytes a round"), "{text}");
+        assert!(
+            text.contains("RabbitMQ 4.3.6, shares 2 cores with them; load 0.5 before, 3.2 after")
+        );
     }
 
     #[test]

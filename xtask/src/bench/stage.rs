@@ -61,7 +61,13 @@ impl Stage {
                 value.with_context(|| format!("there is no {name} in {}", broker_dir.display()))?;
             paths::write_private(&stage.login.join(name), &value)?;
         }
-        for (name, value) in [("vhost", stage.vhost.as_str()), ("tls-mode", "Plaintext")] {
+        let management = stage.management.address().to_owned();
+        let chosen = [
+            ("vhost", stage.vhost.as_str()),
+            ("tls-mode", "Plaintext"),
+            ("management-uri", &management),
+        ];
+        for (name, value) in chosen {
             paths::write_private(&stage.login.join(name), value)?;
         }
         Ok(stage)
@@ -93,13 +99,33 @@ impl Stage {
         self.management.delete(&["queues", &self.vhost, MAIN_QUEUE, "contents"])
     }
 
-    /// Removes the virtual host.
+    /// Removes the virtual host, and the users that an operator has made for it.
     ///
     /// # Errors
     /// When the broker refuses.
     pub(super) fn clear(&self) -> anyhow::Result<()> {
-        let deleted = self.management.delete(&["vhosts", &self.vhost]);
-        deleted.with_context(|| format!("remove the virtual host {}", self.vhost))
+        let (broker, vhost) = (&self.management, self.vhost.as_str());
+        let cleared = self.remove_users().and_then(|()| broker.delete(&["vhosts", vhost]));
+        cleared.with_context(|| format!("remove the virtual host {vhost} and its users"))
+    }
+
+    /// The virtual host is ours alone: who else may enter it was made for it.
+    fn remove_users(&self) -> anyhow::Result<()> {
+        let broker = &self.management;
+        let permissions = broker.get(&["vhosts", &self.vhost, "permissions"])?;
+        let users = permissions.as_array().into_iter().flatten();
+        let users = users.filter_map(|permission| permission["user"].as_str());
+        users
+            .filter(|user| *user != broker.user())
+            .try_for_each(|user| broker.delete(&["users", user]))
+    }
+
+    /// The broker's connections, with what went over each.
+    ///
+    /// # Errors
+    /// When the broker refuses.
+    pub(super) fn connections(&self) -> anyhow::Result<Value> {
+        self.management.get(&["vhosts", &self.vhost, "connections"])
     }
 
     /// The version of the broker.
@@ -122,16 +148,24 @@ impl Stage {
         &self.folder
     }
 
+    /// Writes a file; gives its path.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub(super) fn write(&self, name: &str, text: &str) -> anyhow::Result<PathBuf> {
+        let path = self.folder.join(name);
+        paths::write_private(&path, text)?;
+        Ok(path)
+    }
+
     /// Writes the configuration of a worker that takes so many messages at a time and does nothing
     /// with them; gives the file.
     ///
     /// # Errors
     /// When it cannot be written.
     pub(super) fn worker_config(&self, at_a_time: u16) -> anyhow::Result<PathBuf> {
-        let path = self.folder.join("worker.yaml");
         // JSON, which is YAML too.
-        paths::write_private(&path, &worker_config(at_a_time).to_string())?;
-        Ok(path)
+        self.write("worker.yaml", &worker_config(at_a_time).to_string())
     }
 }
 

@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, bail, ensure};
 
-use super::programs::{self, Program};
+use crate::programs::{self, Program};
 
 /// What is put together and entered before RabbitMQ starts.
 const ENTER: &str = include_str!("enter.sh");

@@ -143,10 +143,7 @@ impl Files {
     /// # Errors
     /// When something cannot be removed.
     pub(super) fn remove(&self) -> anyhow::Result<()> {
-        match fs::remove_dir_all(&self.0) {
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-            other => other.with_context(|| format!("remove {}", self.0.display())),
-        }
+        paths::remove_folder(&self.0)
     }
 
     /// What is remembered, if anything.

@@ -12,10 +12,10 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, bail, ensure};
 
-use super::programs::{self, Program};
 use super::release::Release;
 use crate::lock::Lock;
 use crate::paths::{self, Paths};
+use crate::programs::{self, Program};
 use crate::progress::Progress;
 
 /// To be raised when a tree is made otherwise than before: older ones are then left alone.
@@ -81,10 +81,10 @@ pub(super) fn ensure(
     let packages = apt.download()?;
     progress.step(format!("RabbitMQ {}: unpacking {} packages", release.name(), packages.len()));
     let partial = place.join("tree.partial");
-    remove(&partial)?;
+    paths::remove_folder(&partial)?;
     make(&partial, &packages)?;
     fs::rename(&partial, &tree).with_context(|| format!("finish {}", tree.display()))?;
-    remove(&apt.folder)?;
+    paths::remove_folder(&apt.folder)?;
     Ok(tree)
 }
 
@@ -148,7 +148,7 @@ impl Apt {
             .context("start apt-get")?;
         ensure!(
             output.status.success(),
-            "apt-get {} failed; with another archive, --debian-mirror URL. It says:\n{}",
+            "apt-get {} failed; another archive is used with WARREN_DEBIAN_MIRROR=URL. It says:\n{}",
             arguments.first().copied().unwrap_or_default(),
             String::from_utf8_lossy(&output.stderr).trim()
         );
@@ -189,13 +189,6 @@ Dir::Etc::preferencesparts "/dev/null";
 /// The one source: package lists alone, trusted only with the signature of `keyring`.
 fn source(suite: &str, mirror: &str, keyring: &str) -> String {
     format!("deb [signed-by={keyring} target=Packages] {mirror} {suite} main\n")
-}
-
-fn remove(folder: &Path) -> anyhow::Result<()> {
-    match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        other => other.with_context(|| format!("remove {}", folder.display())),
-    }
 }
 
 /// Unpacks `packages` into `tree` and adds what makes it a root directory.

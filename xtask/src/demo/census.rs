@@ -1,14 +1,25 @@
-//! How many workers there were, and what each did: the process table, looked at again and again.
+//! How many workers there were, and what each did: their list, looked at again and again.
 //!
 //! Pure: it is told what was seen.
+
+use std::fmt;
 
 use super::worker::Figures;
 use crate::process::Process;
 
-/// A worker, seen in the process table.
+/// Which worker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Worker {
+    /// A process of this machine.
+    Process(Process),
+    /// A pod of a cluster, whose name no other pod gets.
+    Pod(String),
+}
+
+/// A worker that was seen.
 #[derive(Debug, Clone)]
 pub(super) struct Sighting {
-    pub(super) process: Process,
+    pub(super) worker: Worker,
     /// What it told of itself; nothing while it starts or ends.
     pub(super) figures: Option<Figures>,
 }
@@ -19,9 +30,9 @@ pub(super) struct Census {
     /// Every worker that was ever seen, with what it told last.
     workers: Vec<Sighting>,
     /// The workers at the peak.
-    peak: Vec<Process>,
+    peak: Vec<Worker>,
     first: Option<usize>,
-    now: Vec<Process>,
+    now: Vec<Worker>,
     /// How often in a row the same workers were seen.
     steady: u32,
 }
@@ -31,24 +42,27 @@ pub(super) struct Census {
 const STEADY: u32 = 12;
 
 impl Census {
-    /// Takes a look at the process table into account.
+    /// Takes a look at the workers into account. One that starts or ends is there, but none of a
+    /// peak: a peak is of workers at work.
     pub(super) fn see(&mut self, seen: Vec<Sighting>) {
-        let now: Vec<_> = seen.iter().map(|worker| worker.process).collect();
-        let same = now.len() == self.now.len() && now.iter().all(|p| self.now.contains(p));
+        let now: Vec<_> = seen.iter().map(|sighting| sighting.worker.clone()).collect();
+        let same = now.len() == self.now.len() && now.iter().all(|one| self.now.contains(one));
         self.steady = if same { self.steady + 1 } else { 0 };
         self.first.get_or_insert(now.len());
-        if now.len() > self.peak.len() {
-            self.peak.clone_from(&now);
+        let at_work = seen.iter().filter(|sighting| sighting.figures.is_some());
+        let at_work: Vec<_> = at_work.map(|sighting| sighting.worker.clone()).collect();
+        if at_work.len() > self.peak.len() {
+            self.peak = at_work;
         }
         self.now = now;
-        for worker in seen {
-            self.update(worker);
+        for sighting in seen {
+            self.update(sighting);
         }
     }
 
     fn update(&mut self, seen: Sighting) {
         let mut workers = self.workers.iter_mut();
-        match workers.find(|worker| worker.process == seen.process) {
+        match workers.find(|known| known.worker == seen.worker) {
             None => self.workers.push(seen),
             Some(known) if seen.figures.is_some() => known.figures = seen.figures,
             Some(_) => {}
@@ -73,7 +87,7 @@ impl Census {
     /// The workers of the peak, with what each told last.
     pub(super) fn at_peak(&self) -> impl Iterator<Item = &Sighting> {
         let workers = self.workers.iter();
-        workers.filter(|worker| self.peak.contains(&worker.process))
+        workers.filter(|sighting| self.peak.contains(&sighting.worker))
     }
 
     /// The busiest worker, when the peak stands now and each of its workers has settled something.
@@ -82,7 +96,16 @@ impl Census {
         let working = stands && self.at_peak().all(|worker| worker.settled() > 0);
         let busy = self.at_peak().filter(|worker| worker.in_flight() > 0);
         busy.max_by_key(|worker| worker.in_flight())
-            .filter(|worker| working && self.now.contains(&worker.process))
+            .filter(|sighting| working && self.now.contains(&sighting.worker))
+    }
+}
+
+impl fmt::Display for Worker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Worker::Process(process) => write!(f, "{}", process.id),
+            Worker::Pod(name) => f.write_str(name),
+        }
     }
 }
 
@@ -108,19 +131,14 @@ impl Sighting {
 mod tests {
     use super::*;
 
-    fn process(id: i32) -> Process {
-        serde_json::from_value(serde_json::json!({"id": id, "started": 1})).expect("a process")
-    }
-
     fn worker(id: i32, settled: u64, in_flight: u64) -> Sighting {
         let queue = "email".to_owned();
         let figures = Some(Figures { queue, settled, in_flight });
-        Sighting { process: process(id), figures }
+        Sighting { figures, ..starting(id) }
     }
 
     fn starting(id: i32) -> Sighting {
-        let figures = None;
-        Sighting { process: process(id), figures }
+        Sighting { worker: Worker::Pod(id.to_string()), figures: None }
     }
 
     #[test]
@@ -131,6 +149,13 @@ mod tests {
         }
         assert_eq!((census.first(), census.peak(), census.now()), (0, 3, 0));
         assert_eq!(census.at_peak().count(), 3);
+    }
+
+    #[test]
+    fn a_worker_that_starts_is_there_but_not_at_work() {
+        let mut census = Census::default();
+        census.see(vec![worker(1, 1, 0), starting(2)]);
+        assert_eq!((census.peak(), census.now()), (1, 2));
     }
 
     #[test]
@@ -151,13 +176,13 @@ mod tests {
             for _ in 0..=STEADY {
                 census.see(seen.to_vec());
             }
-            census.victim().map(|worker| worker.process.id)
+            census.victim().map(|sighting| sighting.worker.to_string())
         };
         assert_eq!(look(&mut census, &[worker(1, 9, 9)]), None);
         assert_eq!(look(&mut census, &[worker(1, 9, 3), starting(2)]), None);
         assert_eq!(look(&mut census, &[worker(1, 9, 3), worker(2, 0, 9)]), None);
         let both = [worker(1, 9, 3), worker(2, 1, 4)];
-        assert_eq!(look(&mut census, &both), Some(2));
+        assert_eq!(look(&mut census, &both).as_deref(), Some("2"));
         assert_eq!(look(&mut census, &[worker(1, 9, 0), worker(2, 1, 0)]), None);
         assert_eq!(look(&mut census, &[worker(1, 9, 3)]), None);
     }

@@ -1,8 +1,7 @@
 //! The files of a demo, below one folder for each user; and what a killed demo left.
 //!
 //! One demo of a user runs at a time. What it made outside of the folder is recorded before it is
-//! made, so that the next one can remove it when this one could not. The receiver's file and the
-//! logs stay until then.
+//! made, so that the next one can remove it when this one could not. The logs stay until then.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,30 +9,17 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::lock::Lock;
 use crate::paths;
-use crate::process::Process;
 
 /// The folder, for this run alone.
 #[derive(Debug)]
 pub(super) struct Folder {
     path: PathBuf,
     _lock: Lock,
-}
-
-/// What a demo made and has to remove.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Record {
-    /// The broker folder that was given.
-    pub(super) broker_dir: PathBuf,
-    pub(super) vhost: String,
-    /// Whether the virtual host is the demo's own.
-    pub(super) own_vhost: bool,
-    /// What its objects on the broker are called, or begin with and a dot.
-    pub(super) prefix: String,
-    pub(super) operator: Option<Process>,
 }
 
 /// What the files of a broker folder are called.
@@ -72,7 +58,7 @@ impl Folder {
     ///
     /// # Errors
     /// When its record cannot be read.
-    pub(super) fn left(&self) -> anyhow::Result<Option<Record>> {
+    pub(super) fn left<Record: DeserializeOwned>(&self) -> anyhow::Result<Option<Record>> {
         let path = self.record();
         let text = match fs::read(&path) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
@@ -99,7 +85,7 @@ impl Folder {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub(super) fn remember(&self, record: &Record) -> anyhow::Result<()> {
+    pub(super) fn remember(&self, record: &impl Serialize) -> anyhow::Result<()> {
         let text = serde_json::to_string_pretty(record).context("write the record")?;
         paths::write_private(&self.record(), &text)
     }
@@ -151,9 +137,9 @@ impl Folder {
         self.path.join("orders.yaml")
     }
 
-    /// What the receiver finished.
-    pub(super) fn received(&self) -> PathBuf {
-        self.path.join("received.ndjson")
+    /// What a program that runs beside the demo says.
+    pub(super) fn log(&self, program: &str) -> PathBuf {
+        self.path.join(format!("{program}.log"))
     }
 
     /// The operator's own state: configurations and logs of the workers.
@@ -161,12 +147,13 @@ impl Folder {
         self.path.join("state")
     }
 
-    fn record(&self) -> PathBuf {
-        self.path.join("left.json")
+    /// The broker folder of the demo itself, until it is forgotten.
+    pub(super) fn broker_dir(&self) -> PathBuf {
+        self.path.join("broker-dir")
     }
 
-    fn broker_dir(&self) -> PathBuf {
-        self.path.join("broker-dir")
+    fn record(&self) -> PathBuf {
+        self.path.join("left.json")
     }
 }
 
@@ -190,19 +177,12 @@ mod tests {
     #[test]
     fn what_was_made_is_remembered_until_it_is_removed() {
         let (_base, folder) = folder();
-        assert!(folder.left().expect("readable").is_none());
-        let record = Record {
-            broker_dir: "/b".into(),
-            vhost: "v".to_owned(),
-            own_vhost: true,
-            prefix: "shop.orders-1".to_owned(),
-            operator: None,
-        };
-        folder.remember(&record).expect("written");
-        let left = folder.left().expect("readable").expect("a record");
-        assert_eq!((left.vhost, left.own_vhost), ("v".to_owned(), true));
+        let left = || folder.left::<String>().expect("readable");
+        assert_eq!(left(), None);
+        folder.remember(&"a virtual host").expect("written");
+        assert_eq!(left().as_deref(), Some("a virtual host"));
         folder.forget().expect("removed");
-        assert!(folder.left().expect("readable").is_none());
+        assert_eq!(left(), None);
     }
 
     #[test]

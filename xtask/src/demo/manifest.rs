@@ -5,9 +5,9 @@
 //! operator.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 
 use anyhow::{Context, ensure};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::place::Users;
@@ -15,8 +15,9 @@ use super::place::Users;
 /// How long a queue is empty before its last worker goes; the least that the operator takes.
 const IDLE: &str = "15s";
 
-/// Over how many seconds the largest wish counts before there are fewer workers.
-const WINDOW: u32 = 5;
+/// Over how many seconds the largest wish counts before there are fewer workers: longer than the
+/// statistics of a busy broker are late.
+const WINDOW: u32 = 15;
 
 /// What a handler takes for done when its `successCodes` do not say it.
 const OK: u16 = 200;
@@ -24,21 +25,45 @@ const OK: u16 = 200;
 /// What is different in this demo.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Changes<'a> {
-    /// Appended to the name of the pipeline.
+    /// Appended to the name that tells this demo from others.
     pub(super) suffix: &'a str,
-    /// Where the endpoints are instead.
-    pub(super) receiver: SocketAddr,
+    /// Which name that is.
+    pub(super) named: Named,
+    /// Where the endpoints are instead: what stands in front of each path.
+    pub(super) receiver: &'a str,
     /// As whom workers and producer log in.
     pub(super) users: Users,
+}
+
+/// What gets a name of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Named {
+    /// The pipeline; it shares its namespace with others.
+    Pipeline,
+    /// The namespace, which is made for this demo.
+    Namespace,
+}
+
+/// What the handler of a queue calls.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Endpoint {
+    /// The path of its URL.
+    pub(super) path: String,
+    /// The status that it takes for done.
+    pub(super) status: u16,
 }
 
 /// A pipeline to be run.
 #[derive(Debug)]
 pub(super) struct Manifest {
+    /// Its name.
+    pub(super) name: String,
+    /// Its namespace.
+    pub(super) namespace: String,
     /// What its objects on the broker are called, or begin with and a dot.
     pub(super) prefix: String,
-    /// The queues, each with the status that its handler takes for done.
-    pub(super) queues: BTreeMap<String, u16>,
+    /// What each queue's handler calls.
+    pub(super) endpoints: BTreeMap<String, Endpoint>,
     value: Value,
 }
 
@@ -48,15 +73,22 @@ impl Manifest {
     /// # Errors
     /// When it is no YAML, or has no name or no queue.
     pub(super) fn read(text: &str) -> anyhow::Result<Self> {
-        let value: Value = serde_saphyr::from_str(text).context("read it as YAML")?;
+        Self::of(serde_saphyr::from_str(text).context("read it as YAML")?)
+    }
+
+    fn of(value: Value) -> anyhow::Result<Self> {
         let queues = list(&value, "/spec/queues")?;
-        let queues = queues.iter().map(|queue| {
-            let name = string(queue, "/name")?.to_owned();
-            Ok((name, success(queue)))
+        let endpoints = queues.iter().map(|queue| {
+            let url = string(queue, "/handler/http/url")?;
+            let endpoint = Endpoint { path: path(url)?.to_owned(), status: success(queue) };
+            Ok((string(queue, "/name")?.to_owned(), endpoint))
         });
-        let queues = queues.collect::<anyhow::Result<_>>()?;
-        let prefix = prefix(&value)?;
-        Ok(Self { prefix, queues, value })
+        let endpoints = endpoints.collect::<anyhow::Result<_>>()?;
+        let name = string(&value, "/metadata/name")?.to_owned();
+        let namespace = string(&value, "/metadata/namespace").unwrap_or("default").to_owned();
+        let chosen = string(&value, "/spec/namePrefix").ok().map(str::to_owned);
+        let prefix = chosen.unwrap_or_else(|| format!("{namespace}.{name}"));
+        Ok(Self { name, namespace, prefix, endpoints, value })
     }
 
     /// The same pipeline with `changes`.
@@ -64,40 +96,37 @@ impl Manifest {
     /// # Errors
     /// When a place to be changed is not there.
     pub(super) fn with(mut self, changes: Changes<'_>) -> anyhow::Result<Self> {
-        let name = string(&self.value, "/metadata/name")?;
-        let name = format!("{name}-{}", changes.suffix);
-        set(&mut self.value, &["metadata", "name"], json!(name))?;
-        if changes.users == Users::Shared {
+        let Changes { suffix, named, receiver, users } = changes;
+        let (field, name) = match named {
+            Named::Pipeline => ("name", &self.name),
+            Named::Namespace => ("namespace", &self.namespace),
+        };
+        set(&mut self.value, &["metadata", field], json!(format!("{name}-{suffix}")))?;
+        if named == Named::Namespace {
+            // Everything is counted when it ends, and nobody waits for the proof that it is empty.
+            set(&mut self.value, &["spec", "deletion", "policy"], json!("Delete"))?;
+        }
+        if users == Users::Shared {
             let users = ["spec", "broker", "users"];
             set(&mut self.value, &users, json!("Shared"))?;
         }
         let queues = self.value.pointer_mut("/spec/queues");
         for queue in queues.and_then(Value::as_array_mut).into_iter().flatten() {
-            let url = string(queue, "/handler/http/url")?;
-            let url = moved(url, changes.receiver)?;
+            let url = path(string(queue, "/handler/http/url")?)?;
+            let url = format!("http://{receiver}{url}");
             set(queue, &["handler", "http", "url"], json!(url))?;
             let idle = ["scaling", "scaleToZero", "idle"];
             set(queue, &idle, json!(IDLE))?;
             let window = ["scaling", "behavior", "scaleDown", "stabilizationWindowSeconds"];
             set(queue, &window, json!(WINDOW))?;
         }
-        self.prefix = prefix(&self.value)?;
-        Ok(self)
+        Self::of(self.value)
     }
 
     /// The file's text. JSON, which is YAML too: nothing in it can be read in two ways.
     pub(super) fn text(&self) -> String {
         format!("{:#}\n", self.value)
     }
-}
-
-/// `namePrefix`, else namespace and name.
-fn prefix(value: &Value) -> anyhow::Result<String> {
-    if let Ok(chosen) = string(value, "/spec/namePrefix") {
-        return Ok(chosen.to_owned());
-    }
-    let namespace = string(value, "/metadata/namespace").unwrap_or("default");
-    Ok(format!("{namespace}.{}", string(value, "/metadata/name")?))
 }
 
 /// The first of the `successCodes`, of which each is a status or a range.
@@ -108,12 +137,11 @@ fn success(queue: &Value) -> u16 {
     code.parse().unwrap_or(OK)
 }
 
-/// `url` with another authority (RFC 3986, section 3.2).
-fn moved(url: &str, to: SocketAddr) -> anyhow::Result<String> {
+/// The path of a URL, and what follows it (RFC 3986, section 3).
+fn path(url: &str) -> anyhow::Result<&str> {
     let rest = url.strip_prefix("http://");
     let rest = rest.with_context(|| format!("the URL {url} is not one of plain HTTP"))?;
-    let path = rest.find('/').map_or("", |begin| &rest[begin..]);
-    Ok(format!("http://{to}{path}"))
+    Ok(rest.find('/').map_or("", |begin| &rest[begin..]))
 }
 
 fn string<'a>(value: &'a Value, pointer: &str) -> anyhow::Result<&'a str> {
@@ -149,25 +177,48 @@ mod tests {
 
     const ORDERS: &str = include_str!("../../../examples/orders.yaml");
 
-    fn demo(users: Users) -> Manifest {
-        let changes =
-            Changes { suffix: "3f9a2c", receiver: SocketAddr::from(([127, 0, 0, 1], 4321)), users };
+    fn demo(named: Named, users: Users) -> Manifest {
+        let receiver = "127.0.0.1:4321";
+        let changes = Changes { suffix: "3f9a2c", named, receiver, users };
         let example = Manifest::read(ORDERS).expect("an example");
         example.with(changes).expect("an example that can be shown")
     }
 
     #[test]
-    fn the_receiver_learns_which_status_each_queue_takes_for_done() {
-        let queues = demo(Users::Scoped).queues;
-        let expected = [("audit", 200), ("email", 200), ("invoice", 201)];
-        assert!(queues.iter().map(|(name, code)| (name.as_str(), *code)).eq(expected));
+    fn it_is_known_which_path_each_queue_calls_and_which_status_it_takes_for_done() {
+        let endpoints = demo(Named::Pipeline, Users::Scoped).endpoints;
+        let endpoints =
+            endpoints.iter().map(|(queue, e)| (queue.as_str(), e.path.as_str(), e.status));
+        let expected =
+            [("audit", "/audit", 200), ("email", "/email", 200), ("invoice", "/invoice", 201)];
+        assert!(endpoints.eq(expected));
+    }
+
+    #[test]
+    fn the_pipeline_or_its_namespace_gets_a_name_of_its_own() {
+        let pipeline = demo(Named::Pipeline, Users::Scoped);
+        assert_eq!(pipeline.prefix, "shop.orders-3f9a2c");
+        let namespace = demo(Named::Namespace, Users::Scoped);
+        assert_eq!(
+            (namespace.namespace.as_str(), namespace.name.as_str()),
+            ("shop-3f9a2c", "orders")
+        );
+        assert_eq!(namespace.prefix, "shop-3f9a2c.orders");
+    }
+
+    #[test]
+    fn what_is_in_a_namespace_for_one_demo_goes_with_it() {
+        let policy = |named| {
+            let value = demo(named, Users::Scoped).value;
+            value.pointer("/spec/deletion/policy").cloned()
+        };
+        assert_eq!(policy(Named::Namespace), Some(json!("Delete")));
+        assert_eq!(policy(Named::Pipeline), None);
     }
 
     #[test]
     fn only_name_endpoints_and_patience_are_changed() {
-        let mut value = demo(Users::Scoped).value;
-        let prefix = demo(Users::Scoped).prefix;
-        assert_eq!(prefix, "shop.orders-3f9a2c");
+        let mut value = demo(Named::Pipeline, Users::Scoped).value;
         let audit = value.pointer("/spec/queues/2").expect("three queues");
         assert_eq!(audit.pointer("/handler/http/url"), Some(&json!("http://127.0.0.1:4321/audit")));
         assert_eq!(audit.pointer("/scaling/scaleToZero/idle"), Some(&json!("15s")));
@@ -190,18 +241,16 @@ mod tests {
 
     #[test]
     fn the_text_says_what_was_meant() {
-        let demo = demo(Users::Shared);
+        let demo = demo(Named::Pipeline, Users::Shared);
         let read: Value = serde_saphyr::from_str(&demo.text()).expect("YAML");
         assert_eq!(read, demo.value);
         assert_eq!(read.pointer("/spec/broker/users"), Some(&json!("Shared")));
     }
 
     #[test]
-    fn an_endpoint_keeps_its_path_and_changes_its_place() {
-        let to = SocketAddr::from(([127, 0, 0, 1], 80));
-        let moved = |url| moved(url, to).ok();
-        assert_eq!(moved("http://a.b:81/c?d").as_deref(), Some("http://127.0.0.1:80/c?d"));
-        assert_eq!(moved("http://a").as_deref(), Some("http://127.0.0.1:80"));
-        assert_eq!(moved("https://a/b"), None);
+    fn a_path_is_what_follows_the_authority() {
+        assert_eq!(path("http://a.b:81/c?d").ok(), Some("/c?d"));
+        assert_eq!(path("http://a").ok(), Some(""));
+        assert_eq!(path("https://a/b").ok(), None);
     }
 }

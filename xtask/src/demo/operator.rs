@@ -15,8 +15,9 @@ use anyhow::{Context, bail, ensure};
 use rustix::process::Signal;
 use ureq::Agent;
 
-use super::census::Sighting;
+use super::census::{Sighting, Worker};
 use super::programs::{PRODUCER, Programs, WORKER};
+use super::theatre::{self, Theatre};
 use super::worker::Figures;
 use crate::process::Process;
 
@@ -83,35 +84,6 @@ impl Operator {
         self.process
     }
 
-    /// Makes sure that it runs.
-    ///
-    /// # Errors
-    /// When it has ended.
-    pub(super) fn check(&mut self) -> anyhow::Result<()> {
-        match self.child.try_wait().context("ask about the operator")? {
-            None => Ok(()),
-            Some(status) => bail!("the operator ended by itself, with {status}"),
-        }
-    }
-
-    /// The port of the producer, once it is ready: then the topology is declared too, because the
-    /// operator starts nothing before.
-    pub(super) fn producer(&self) -> Option<u16> {
-        let children = self.process.children();
-        let producer = children.iter().find(|child| is(child, PRODUCER))?;
-        let port = port(producer)?;
-        let url = format!("http://127.0.0.1:{port}/readyz");
-        self.agent.get(url).call().ok()?;
-        Some(port)
-    }
-
-    /// The workers that run.
-    pub(super) fn workers(&self) -> Vec<Sighting> {
-        let children = self.process.children();
-        let workers = children.into_iter().filter(|child| is(child, WORKER));
-        workers.map(|worker| self.look_at(worker)).collect()
-    }
-
     fn look_at(&self, worker: Process) -> Sighting {
         let figures = port(&worker).and_then(|port| {
             let url = format!("http://127.0.0.1:{port}/metrics");
@@ -119,7 +91,7 @@ impl Operator {
             let text = response.body_mut().read_to_string().ok()?;
             Some(Figures::read(&text))
         });
-        Sighting { process: worker, figures }
+        Sighting { worker: Worker::Process(worker), figures }
     }
 
     /// Ends it, and with it all its processes.
@@ -130,6 +102,38 @@ impl Operator {
         end(self.process)?;
         self.child.wait().context("wait for the operator")?;
         Ok(())
+    }
+}
+
+impl Theatre for Operator {
+    fn check(&mut self) -> anyhow::Result<()> {
+        match self.child.try_wait().context("ask about the operator")? {
+            None => Ok(()),
+            Some(status) => bail!("the operator ended by itself, with {status}"),
+        }
+    }
+
+    /// Once the producer is ready the topology is declared too: the operator starts nothing before.
+    fn producer(&self) -> anyhow::Result<theatre::Producer> {
+        let children = self.process.children();
+        let producer = children.iter().find(|child| is(child, PRODUCER));
+        let url = producer.and_then(port).map(|port| format!("http://127.0.0.1:{port}"));
+        let ready = url.filter(|url| self.agent.get(format!("{url}/readyz")).call().is_ok());
+        let missing = || theatre::Producer::NotYet("see what the operator said".to_owned());
+        Ok(ready.map_or_else(missing, theatre::Producer::Ready))
+    }
+
+    fn workers(&mut self) -> anyhow::Result<Vec<Sighting>> {
+        let children = self.process.children();
+        let workers = children.into_iter().filter(|child| is(child, WORKER));
+        Ok(workers.map(|worker| self.look_at(worker)).collect())
+    }
+
+    fn kill(&self, victim: &Sighting) -> anyhow::Result<()> {
+        match &victim.worker {
+            Worker::Process(process) => process.signal(Signal::KILL),
+            Worker::Pod(name) => bail!("worker {name} is no process of this machine"),
+        }
     }
 }
 

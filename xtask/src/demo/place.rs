@@ -3,13 +3,13 @@
 //! A login that may make a virtual host gets one for the demo alone. Any other uses the virtual
 //! host of its broker folder; what the demo makes there is told apart by its name.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use anyhow::Context;
 use serde_json::{Value, json};
 
-use super::journal::Copy;
+use super::tally::Copy;
 use crate::management::Management;
 
 /// As whom workers and producer log in.
@@ -95,6 +95,19 @@ impl Place {
         let everything = json!({"configure": ".*", "write": ".*", "read": ".*"});
         let permissions = ["permissions", &self.vhost, self.management.user()];
         self.management.put(&permissions, &everything)
+    }
+
+    /// How many messages each of its queues has, as far as the broker says so: a few seconds ago.
+    ///
+    /// # Errors
+    /// When the broker does not answer.
+    pub(super) fn messages(&self) -> anyhow::Result<BTreeMap<String, u64>> {
+        let listed = self.management.get(&["queues", &self.vhost])?;
+        let listed = listed.as_array().map(Vec::as_slice).unwrap_or_default();
+        let counts = listed.iter().filter_map(|queue| {
+            Some((queue["name"].as_str()?.to_owned(), queue["messages"].as_u64()?))
+        });
+        Ok(counts.collect())
     }
 
     /// Takes all messages out of a queue's dead-letter queue.

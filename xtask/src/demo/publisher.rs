@@ -12,7 +12,6 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use ureq::Agent;
 
-use super::fate;
 use crate::interrupt::Interrupt;
 
 /// Messages in one request; as many as the producer has confirmed together.
@@ -26,6 +25,15 @@ const ANSWER: Duration = Duration::from_secs(30);
 
 /// The pause before a batch is sent again.
 const PAUSE: Duration = Duration::from_millis(500);
+
+/// What was published.
+#[derive(Debug, Default)]
+pub(super) struct Published {
+    /// The ids that were confirmed.
+    pub(super) ids: BTreeSet<String>,
+    /// How often an order was sent again; each time it may have been there already.
+    pub(super) repeats: usize,
+}
 
 /// Publishes orders.
 #[derive(Debug)]
@@ -53,33 +61,36 @@ struct Outcome {
 }
 
 impl Publisher {
-    /// A publisher by the producer at this port of this machine.
-    pub(super) fn new(port: u16, interrupt: Interrupt) -> Self {
+    /// A publisher by the producer at `producer`, a URL without a slash at the end.
+    pub(super) fn new(producer: &str, interrupt: Interrupt) -> Self {
         let agent = Agent::config_builder()
             .timeout_global(Some(ANSWER))
             .http_status_as_error(false)
             .proxy(None)
             .build()
             .new_agent();
-        Self { agent, url: format!("http://127.0.0.1:{port}/batch-produce"), interrupt }
+        Self { agent, url: format!("{producer}/batch-produce"), interrupt }
     }
 
-    /// Publishes the orders 1 to `count`; gives the ids that were confirmed, which are all of them.
+    /// Publishes the orders 1 to `count`; all of them are confirmed.
     ///
     /// # Errors
     /// When some of a batch are not confirmed in time.
-    pub(super) fn publish(&self, count: u32) -> anyhow::Result<BTreeSet<String>> {
-        let ids: Vec<_> = (1..=count).map(fate::order_id).collect();
-        let mut confirmed = BTreeSet::new();
+    pub(super) fn publish(&self, count: u32) -> anyhow::Result<Published> {
+        let ids: Vec<_> = (1..=count).map(order_id).collect();
+        let mut published = Published::default();
         for batch in ids.chunks(BATCH) {
-            confirmed.extend(self.publish_batch(batch)?);
+            published.repeats += self.publish_batch(batch)?;
+            published.ids.extend(batch.iter().cloned());
         }
-        Ok(confirmed)
+        Ok(published)
     }
 
-    fn publish_batch(&self, ids: &[String]) -> anyhow::Result<Vec<String>> {
+    /// Publishes until all are confirmed; gives how often one was sent again.
+    fn publish_batch(&self, ids: &[String]) -> anyhow::Result<usize> {
         let begin = Instant::now();
         let mut waiting = ids.to_vec();
+        let mut repeats = 0;
         loop {
             self.interrupt.check()?;
             let why = match self.send(&waiting) {
@@ -91,7 +102,7 @@ impl Publisher {
                 Err(error) => format!("{error:#}"),
             };
             if waiting.is_empty() {
-                return Ok(ids.to_vec());
+                return Ok(repeats);
             }
             if begin.elapsed() >= PATIENCE {
                 bail!(
@@ -99,6 +110,7 @@ impl Publisher {
                     waiting.len()
                 );
             }
+            repeats += waiting.len();
             thread::sleep(PAUSE);
         }
     }
@@ -114,6 +126,11 @@ impl Publisher {
         let answer = serde_json::from_slice(&text);
         answer.with_context(|| format!("the producer answered {status}"))
     }
+}
+
+/// The id of the order with this number. By the number the receiver knows the unlucky ones.
+fn order_id(number: u32) -> String {
+    format!("order-{number:06}")
 }
 
 fn body(ids: &[String]) -> Value {
@@ -151,13 +168,13 @@ mod tests {
 
     fn unpublished(answer: &str) -> (Vec<String>, String) {
         let answer: Answer = serde_json::from_str(answer).expect("an answer");
-        let ids: Vec<_> = (1..=3).map(fate::order_id).collect();
+        let ids: Vec<_> = (1..=3).map(order_id).collect();
         (answer.unpublished(&ids), answer.why())
     }
 
     #[test]
     fn only_a_confirm_counts_as_published() {
-        let all = [1, 2, 3].map(fate::order_id);
+        let all = [1, 2, 3].map(order_id);
         assert!(unpublished(r#"{"status":"success","messages_produced":3}"#).0.is_empty());
         let partial = r#"{"status":"partial","messages_produced":2,"results":[
             {"index":0,"status":"success","message_id":"order-000001"},

@@ -8,31 +8,32 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
-use rustix::process::Signal;
 
 use super::census::Census;
-use super::journal::Journal;
 use super::notes::Notes;
-use super::operator::Operator;
-use super::publisher::Publisher;
+use super::publisher::{Published, Publisher};
+use super::receiver::Receiver;
+use super::theatre::{Producer, Theatre};
 use crate::args::Fault;
 use crate::deadline;
 use crate::interrupt::Interrupt;
 
-/// Declaring the objects of three queues and starting the producer takes some seconds.
-const DECLARED: Duration = Duration::from_mins(1);
+/// Declaring the objects of three queues and starting the producer takes some seconds; a cluster
+/// may have to pull the producer's image first.
+const DECLARED: Duration = Duration::from_mins(2);
 /// For the largest number of messages on a slow machine; a batch has its own, shorter limit.
 const PUBLISHED: Duration = Duration::from_mins(20);
 /// What fails once waits a second or less before it is tried again, and a worker that was killed is
 /// back after one.
 const STALLED: Duration = Duration::from_mins(1);
-/// Proving a queue empty takes 15 s, and reading it twice with fresh statistics some more.
+/// Proving a queue empty takes 15 s, reading it twice with fresh statistics and the workers' end
+/// some more.
 const GONE: Duration = Duration::from_mins(2);
 
 /// What is on the stage.
 pub(super) struct Show<'a> {
-    pub(super) operator: &'a mut Operator,
-    pub(super) journal: &'a Journal,
+    pub(super) theatre: &'a mut dyn Theatre,
+    pub(super) receiver: &'a Receiver,
     pub(super) interrupt: &'a Interrupt,
     pub(super) notes: &'a mut Notes,
     pub(super) census: Census,
@@ -58,10 +59,14 @@ impl Show<'_> {
         self.look()?;
         // Trouble belongs to the peak, which is after the last publish.
         let fault = self.fault.take();
-        let published = self.publish(producer, orders)?;
+        let Published { ids: published, repeats } = self.publish(&producer, orders)?;
         self.fault = fault;
         let count = published.len();
-        self.notes.tell(format!("{count} orders published and confirmed"));
+        let again = match repeats {
+            0 => String::new(),
+            repeats => format!(", after {repeats} were sent again: they may be there twice"),
+        };
+        self.notes.tell(format!("{count} orders published and confirmed{again}"));
         let settled = self.await_settled(count * queues)?;
         if settled {
             let what = "every message is done or dead; waiting for the workers to go";
@@ -79,19 +84,26 @@ impl Show<'_> {
         })
     }
 
-    fn await_topology(&mut self) -> anyhow::Result<u16> {
+    fn await_topology(&mut self) -> anyhow::Result<String> {
+        let mut missing = String::new();
         let producer = deadline::wait_for(DECLARED, || {
             self.interrupt.check()?;
-            self.operator.check()?;
-            Ok(self.operator.producer())
+            self.theatre.check()?;
+            Ok(match self.theatre.producer()? {
+                Producer::Ready(url) => Some(url),
+                Producer::NotYet(why) => {
+                    missing = why;
+                    None
+                }
+            })
         })?;
         producer.with_context(|| {
-            format!("the operator has no producer ready after {DECLARED:?}; it says why above")
+            format!("pipeline and producer are not ready after {DECLARED:?}: {missing}")
         })
     }
 
-    fn publish(&mut self, port: u16, orders: u32) -> anyhow::Result<BTreeSet<String>> {
-        let publisher = Publisher::new(port, self.interrupt.clone());
+    fn publish(&mut self, producer: &str, orders: u32) -> anyhow::Result<Published> {
+        let publisher = Publisher::new(producer, self.interrupt.clone());
         let publishing = thread::spawn(move || publisher.publish(orders));
         deadline::wait_for(PUBLISHED, || {
             self.look()?;
@@ -105,13 +117,13 @@ impl Show<'_> {
     /// Whether all `copies` were done or refused for good before nothing moved any more.
     fn await_settled(&mut self, copies: usize) -> anyhow::Result<bool> {
         loop {
-            let before = self.journal.ended();
+            let before = self.receiver.ended()?;
             if before >= copies {
                 return Ok(true);
             }
             let moved = deadline::wait_for(STALLED, || {
                 self.look()?;
-                Ok((self.journal.ended() > before).then_some(()))
+                Ok((self.receiver.ended()? > before).then_some(()))
             })?;
             if moved.is_none() {
                 return Ok(false);
@@ -127,11 +139,11 @@ impl Show<'_> {
         Ok(())
     }
 
-    /// Looks at the process table once.
+    /// Looks at the workers once.
     fn look(&mut self) -> anyhow::Result<()> {
         self.interrupt.check()?;
-        self.operator.check()?;
-        self.census.see(self.operator.workers());
+        self.theatre.check()?;
+        self.census.see(self.theatre.workers()?);
         if let Some(Fault::KillWorker) = self.fault {
             self.kill_worker()?;
         }
@@ -143,11 +155,11 @@ impl Show<'_> {
         let Some(victim) = self.census.victim() else {
             return Ok(());
         };
-        victim.process.signal(Signal::KILL)?;
+        self.theatre.kill(victim)?;
         self.fault = None;
         self.notes.tell(format!(
-            "killed worker {} of queue {} (SIGKILL): it had settled {} messages and ran {} more",
-            victim.process.id,
+            "killed worker {} of queue {}: it had settled {} messages and ran {} more",
+            victim.worker,
             victim.queue(),
             victim.settled(),
             victim.in_flight(),

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use super::census::Census;
-use super::journal::Copy;
+use super::tally::Copy;
 
 /// What was counted, each by another way.
 #[derive(Debug, Clone, Copy)]
@@ -14,11 +14,11 @@ pub(super) struct Counted<'a> {
     /// Ids that the producer said were confirmed.
     pub(super) published: &'a BTreeSet<String>,
     pub(super) queues: &'a [&'a str],
-    /// What handlers finished, as the receiver's file says.
+    /// What handlers finished, as the receiver says.
     pub(super) done: &'a BTreeSet<Copy>,
     /// What was in the dead-letter queues.
     pub(super) dead: &'a BTreeSet<Copy>,
-    /// What the process table showed.
+    /// What the looks at the workers showed.
     pub(super) workers: &'a Census,
 }
 
@@ -101,13 +101,13 @@ impl<'a> Totals<'a> {
             format!("at most {peak} workers ran at a time; a larger backlog would need more"),
         );
         claim(now == 0, format!("{now} workers still ran when the wait for none was over"));
-        for worker in census.at_peak() {
+        for sighting in census.at_peak() {
             claim(
-                worker.settled() > 0,
+                sighting.settled() > 0,
                 format!(
                     "worker {} of queue {} ran at the peak and settled nothing",
-                    worker.process.id,
-                    worker.queue()
+                    sighting.worker,
+                    sighting.queue()
                 ),
             );
         }
@@ -146,7 +146,7 @@ fn named(copies: &[Copy], what: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::demo::census::Sighting;
+    use crate::demo::census::{Sighting, Worker};
     use crate::demo::worker::Figures;
 
     fn copies(text: &str) -> BTreeSet<Copy> {
@@ -158,9 +158,8 @@ mod tests {
     fn census(looks: &[&[u64]]) -> Census {
         let mut census = Census::default();
         for settled in looks {
-            let workers = (1..).zip(*settled).map(|(id, settled)| Sighting {
-                process: serde_json::from_value(serde_json::json!({"id": id, "started": 1}))
-                    .expect("a process"),
+            let workers = (1..).zip(*settled).map(|(id, settled): (i32, _)| Sighting {
+                worker: Worker::Pod(id.to_string()),
                 figures: Some(Figures { queue: "a".to_owned(), settled: *settled, in_flight: 0 }),
             });
             census.see(workers.collect());

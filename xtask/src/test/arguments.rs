@@ -9,7 +9,9 @@ pub(super) const FAILPOINTS: &str = "failpoints";
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Arguments {
     features: Vec<String>,
-    everything: bool,
+    /// The packages that are named; none stands for all.
+    packages: Vec<String>,
+    excluded: Vec<&'static str>,
     cargo: Vec<String>,
     programs: Vec<String>,
 }
@@ -20,33 +22,44 @@ impl Arguments {
         let mut halves = typed.splitn(2, |word| word == "--");
         let cargo = halves.next().unwrap_or_default().to_vec();
         let programs = halves.next().unwrap_or_default().to_vec();
-        let packages = packages(&cargo);
-        let concerned = packages.is_empty() || packages.contains(&WORKER);
-        Self {
-            features: if failpoints && concerned {
-                vec!["--features".to_owned(), format!("{WORKER}/{FAILPOINTS}")]
-            } else {
-                Vec::new()
-            },
-            everything: packages.is_empty(),
-            cargo,
-            programs,
+        let packages = packages(&cargo).into_iter().map(str::to_owned).collect();
+        let excluded = Vec::new();
+        let mut arguments = Self { features: Vec::new(), packages, excluded, cargo, programs };
+        if failpoints && arguments.concern(WORKER) {
+            arguments.features = vec!["--features".to_owned(), format!("{WORKER}/{FAILPOINTS}")];
         }
+        arguments
     }
 
-    /// Builds all programs as the tests want them.
+    /// Whether the tests of `package` run.
+    pub(super) fn concern(&self, package: &str) -> bool {
+        let among_all = self.packages.is_empty() && !self.excluded.contains(&package);
+        among_all || self.name(package)
+    }
+
+    /// Whether the tests of `package` run because somebody named it.
+    pub(super) fn name(&self, package: &str) -> bool {
+        self.packages.iter().any(|named| named == package)
+    }
+
+    /// Leaves out `package`, unless packages are named.
+    pub(super) fn exclude(&mut self, package: &'static str) {
+        self.excluded.push(package);
+    }
+
+    /// What `cargo build` gets: all programs, as the tests want them.
     pub(super) fn build(&self) -> Vec<&str> {
-        let mut words = vec!["build", "--workspace", "--locked"];
-        words.extend(self.features.iter().map(String::as_str));
-        words
+        let features = self.features.iter().map(String::as_str);
+        ["--workspace"].into_iter().chain(features).collect()
     }
 
     /// Runs all tests to the end: totals of half of them would mislead. What a passed test printed
     /// is shown, because it may say that it skipped.
     pub(super) fn test(&self) -> Vec<&str> {
         let mut words = vec!["test", "--locked", "--no-fail-fast"];
-        if self.everything {
+        if self.packages.is_empty() {
             words.push("--workspace");
+            words.extend(self.excluded.iter().flat_map(|package| ["--exclude", *package]));
         }
         words.extend(self.features.iter().map(String::as_str));
         words.extend(self.cargo.iter().map(String::as_str));
@@ -91,6 +104,18 @@ mod tests {
             test_line("-p warren-core tiers -- --test-threads 1", true),
             "test --locked --no-fail-fast -p warren-core tiers -- --show-output --test-threads 1"
         );
+    }
+
+    #[test]
+    fn what_cannot_run_is_left_out_of_everything() {
+        let mut arguments = Arguments::new(&[], false);
+        assert!(arguments.concern("warren-e2e") && !arguments.name("warren-e2e"));
+        arguments.exclude("warren-e2e");
+        assert!(!arguments.concern("warren-e2e"));
+        let line = arguments.test().join(" ");
+        assert!(line.contains("--workspace --exclude warren-e2e "), "{line}");
+        let typed = ["-p".to_owned(), "warren-core".to_owned()];
+        assert!(!Arguments::new(&typed, false).concern("warren-e2e"));
     }
 
     #[test]
