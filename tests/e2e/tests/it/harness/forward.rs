@@ -1,0 +1,79 @@
+//! A port of a pod as a port of this machine.
+//!
+//! Through the API server, because nothing else of a cluster need be reachable from here. Each
+//! connection looks for a ready pod anew, so that a pod may be replaced meanwhile.
+
+use std::net::Ipv4Addr;
+
+use k8s_openapi::api::core::v1::Pod;
+use kube::{Api, ResourceExt, api::ListParams};
+use tokio::{
+    io::copy_bidirectional,
+    net::{TcpListener, TcpStream},
+    task::JoinHandle,
+};
+
+use super::cluster::{Cluster, runtime};
+
+/// A forwarded port, until it is dropped.
+pub(crate) struct Forward {
+    /// The port on the loopback address of this machine.
+    pub(crate) port: u16,
+    accepting: JoinHandle<()>,
+}
+
+impl Forward {
+    /// Forwards a port of whichever ready pod carries these labels.
+    pub(crate) async fn open(cluster: &Cluster, namespace: &str, labels: &str, port: u16) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
+        let here = listener.local_addr().expect("a listener has an address").port();
+        let pods: Api<Pod> = cluster.api(namespace);
+        let labels = labels.to_owned();
+        let accepting = runtime().spawn(async move {
+            while let Ok((connection, _)) = listener.accept().await {
+                let (pods, labels) = (pods.clone(), labels.clone());
+                runtime().spawn(async move {
+                    // Whoever asked sees the connection close, and says so.
+                    let _ = carry(&pods, &labels, port, connection).await;
+                });
+            }
+        });
+        Self { port: here, accepting }
+    }
+
+    /// The address as the beginning of a URL.
+    pub(crate) fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+}
+
+impl Drop for Forward {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+async fn carry(
+    pods: &Api<Pod>,
+    labels: &str,
+    port: u16,
+    mut here: TcpStream,
+) -> Result<(), String> {
+    let list = pods.list(&ListParams::default().labels(labels)).await;
+    let list = list.map_err(|error| error.to_string())?;
+    let pod = list.into_iter().find(is_ready).ok_or("no pod is ready")?;
+    let forwarded = pods.portforward(&pod.name_any(), &[port]).await;
+    let mut forwarded = forwarded.map_err(|error| error.to_string())?;
+    let mut there = forwarded.take_stream(port).expect("the port that was asked for");
+    // However it ends, it ends: the side that still wants something sees the connection close.
+    let _ = copy_bidirectional(&mut here, &mut there).await;
+    Ok(())
+}
+
+/// Whether a pod takes requests and is not about to go.
+pub(crate) fn is_ready(pod: &Pod) -> bool {
+    let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_ref());
+    let ready = conditions
+        .is_some_and(|all| all.iter().any(|one| one.type_ == "Ready" && one.status == "True"));
+    ready && pod.metadata.deletion_timestamp.is_none()
+}

@@ -1,0 +1,116 @@
+//! A second look at pipelines that have not changed writes nothing, anywhere.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use futures_util::future::join_all;
+use kube::{ResourceExt, api::ListParams};
+use serde_json::{Value, json};
+use warren_api::MessagePipeline;
+
+use super::harness::{Scene, alone, until, waiting::poll_for};
+
+const PIPELINES: usize = 20;
+const READY: Duration = Duration::from_secs(120);
+/// Three intervals of 60 s: every pipeline is looked at at least twice.
+const WATCHED: Duration = Duration::from_secs(180);
+/// An interval with its jitter, and the look.
+const SETTLED: Duration = Duration::from_secs(90);
+/// What counts writes at the two HTTP clients of the operator.
+const WRITES: [&str; 2] = ["warren_kube_writes_total", "warren_broker_writes_total"];
+/// Every kind of object that the operator writes.
+const KINDS: &str = "messagepipelines.warren.dev,deployments,configmaps,secrets,services,\
+                     serviceaccounts,poddisruptionbudgets";
+
+#[test]
+fn twenty_unchanged_pipelines_cause_no_write_for_three_minutes() {
+    alone("quiet", async |scene| {
+        let names: Vec<_> = (0..PIPELINES).map(|number| format!("orders-{number}")).collect();
+        let manifests = names.iter().enumerate();
+        let manifests = manifests.map(|(number, name)| manifest(scene, number, name));
+        let created = manifests.map(async |manifest| scene.create(&manifest).await);
+        let pipelines = join_all(created).await;
+        join_all(pipelines.iter().map(|pipeline| pipeline.until_ready(READY))).await;
+        settled(scene).await;
+
+        let passes = figure(scene, "warren_reconcile_total").await;
+        let (versions, writes) = (versions(scene).await, writes(scene).await);
+        let told = statuses(scene).await;
+        assert!(versions.len() >= PIPELINES * 4, "there is much to write to: {}", versions.len());
+        let has = |kind: &str| versions.keys().any(|object| object.starts_with(kind));
+        assert!(has("Service "), "producers have Services: {:?}", versions.keys());
+        poll_for(WATCHED, async || ()).await;
+        let passed = figure(scene, "warren_reconcile_total").await - passes;
+        assert!(passed >= 2.0 * 20.0, "only {passed} passes were made");
+        let now = statuses(scene).await;
+        let news: Vec<_> = now.iter().zip(&told).filter(|(now, told)| now != told).collect();
+        assert!(news.is_empty(), "{} statuses changed, such as {:?}", news.len(), news[0]);
+        assert_eq!(self::writes(scene).await, writes, "writes by the operator");
+        let now = self::versions(scene).await;
+        let changed: Vec<_> = now.iter().filter(|one| versions.get(one.0) != Some(one.1)).collect();
+        assert!(changed.is_empty() && now.len() == versions.len(), "changed: {changed:?}");
+    });
+}
+
+/// A third each sleep, have a producer, and have a worker that waits for messages.
+fn manifest(scene: &Scene, number: usize, name: &str) -> Value {
+    let mut queue = scene.queue("email");
+    if number % 3 == 2 {
+        queue["scaling"] = json!({"mode": "Fixed", "minReplicas": 1});
+    }
+    let mut manifest = scene.manifest(name, &[queue]);
+    if number % 3 == 1 {
+        let resources = json!({"requests": {"cpu": "5m", "memory": "24Mi"}});
+        manifest["spec"]["producer"] = json!({"resources": resources});
+    }
+    manifest
+}
+
+/// Waits until each status says what it will say from now on: the first look after the creation
+/// finds that the statistics of the broker have come.
+async fn settled(scene: &Scene) {
+    until(SETTLED, "every status tells of a queue at rest", async || {
+        let pipelines = scene.pipelines().list(&ListParams::default()).await;
+        let pipelines = pipelines.map_err(|error| error.to_string())?;
+        let restless: Vec<_> = pipelines.iter().filter(|one| !is_at_rest(one)).collect();
+        let names: Vec<_> = restless.iter().map(|one| one.name_any()).collect();
+        if names.is_empty() { Ok(()) } else { Err(names.join(", ")) }
+    })
+    .await;
+}
+
+fn is_at_rest(pipeline: &MessagePipeline) -> bool {
+    let status = serde_json::to_value(&pipeline.status).expect("a status is JSON");
+    let scaling = &status["queues"][0]["scaling"];
+    let observed = &scaling["observed"];
+    let sleeps = scaling["desired"] == 0 && scaling["current"] == 0 && observed["unacked"] == 0;
+    (sleeps || scaling["reason"] == "Fixed") && observed["consumers"] == scaling["ready"]
+}
+
+async fn writes(scene: &Scene) -> Vec<f64> {
+    let figures = scene.operator.figures().await.unwrap();
+    let of = |name: &&str| *figures.get(*name).unwrap_or_else(|| panic!("no metric {name}"));
+    WRITES.iter().map(of).collect()
+}
+
+async fn figure(scene: &Scene, name: &str) -> f64 {
+    scene.operator.figures().await.unwrap()[name]
+}
+
+/// The status of every pipeline.
+async fn statuses(scene: &Scene) -> Vec<String> {
+    let pipelines = scene.pipelines().list(&ListParams::default()).await.unwrap();
+    let statuses = pipelines.into_iter().map(|pipeline| pipeline.status);
+    statuses.map(|status| serde_json::to_string(&status).expect("a status is JSON")).collect()
+}
+
+/// The resourceVersion of every object in the namespace.
+async fn versions(scene: &Scene) -> BTreeMap<String, String> {
+    let columns = "custom-columns=KIND:.kind,NAME:.metadata.name,V:.metadata.resourceVersion";
+    let listed = ["get", KINDS, "-n", &scene.namespace, "--no-headers", "-o", columns];
+    let listed = scene.cluster.kubectl(&listed).await;
+    let versions = listed.lines().map(|line| {
+        let words: Vec<_> = line.split_whitespace().collect();
+        (format!("{} {}", words[0], words[1]), words[2].to_owned())
+    });
+    versions.collect()
+}
