@@ -83,7 +83,9 @@ fn is_at_rest(pipeline: &MessagePipeline) -> bool {
     let scaling = &status["queues"][0]["scaling"];
     let observed = &scaling["observed"];
     let sleeps = scaling["desired"] == 0 && scaling["current"] == 0 && observed["unacked"] == 0;
-    (sleeps || scaling["reason"] == "Fixed") && observed["consumers"] == scaling["ready"]
+    // Workers that may not go are told of the proof all the same, once.
+    let waits = scaling["reason"] == "Fixed" && scaling["zero"] == "proven";
+    (sleeps || waits) && observed["consumers"] == scaling["ready"]
 }
 
 async fn writes(scene: &Scene) -> Vec<f64> {

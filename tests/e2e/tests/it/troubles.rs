@@ -87,7 +87,7 @@ fn a_wrong_password_is_told_and_healed() {
 fn a_virtual_host_that_does_not_exist_is_told_and_healed() {
     story("vhost", async |scene| {
         let wrong = [("vhost", Some("nowhere"))];
-        login_trouble(scene, &wrong, "VhostNotFound", &["nowhere"]).await;
+        login_trouble(scene, &wrong, "VhostNotFound", &["nowhere", "create it"]).await;
     });
 }
 
@@ -95,7 +95,7 @@ fn a_virtual_host_that_does_not_exist_is_told_and_healed() {
 fn a_host_that_does_not_exist_is_told_and_healed() {
     story("host", async |scene| {
         let wrong = [("host", Some("nowhere.invalid")), ("management-uri", None)];
-        login_trouble(scene, &wrong, "DnsFailed", &["nowhere.invalid"]).await;
+        login_trouble(scene, &wrong, "DnsFailed", &["nowhere.invalid", "check host"]).await;
     });
 }
 
@@ -113,7 +113,7 @@ fn a_closed_port_is_told_and_healed() {
             ("port", Some("5673")),
             ("management-uri", Some(management.as_str())),
         ];
-        login_trouble(scene, &wrong, "ConnectionRefused", &["15673"]).await;
+        login_trouble(scene, &wrong, "ConnectionRefused", &["15673", "check management-uri"]).await;
     });
 }
 
@@ -134,7 +134,7 @@ fn a_missing_secret_is_told_and_healed() {
 fn a_missing_key_is_told_and_healed() {
     story("no-key", async |scene| {
         let missing = [("password", None)];
-        login_trouble(scene, &missing, "SecretInvalid", &["login", "password"]).await;
+        login_trouble(scene, &missing, "SecretInvalid", &["login", "password", "add it"]).await;
     });
 }
 
@@ -148,7 +148,7 @@ fn an_image_that_cannot_be_pulled_is_told_and_healed() {
         let trouble = Trouble {
             condition: "WorkersAvailable",
             reason: "ImagePull",
-            says: &["registry.invalid/worker:1"],
+            says: &["registry.invalid/worker:1", "check worker.image"],
         };
         let mend = async || {
             queue["worker"].as_object_mut().unwrap().remove("image");
@@ -180,7 +180,7 @@ fn a_deployment_of_somebody_else_with_the_same_name_is_told_left_alone_and_heale
         let trouble = Trouble {
             condition: "WorkersAvailable",
             reason: "NameConflict",
-            says: &["orders-email"],
+            says: &["orders-email", "delete or rename it"],
         };
         let mend = async || {
             let left = deployments.get("orders-email").await.unwrap();
@@ -205,7 +205,8 @@ fn a_queue_of_another_pipeline_is_told_left_alone_and_healed() {
     story("owner", async |scene| {
         let owner = "another-cluster/elsewhere/orders/1b4e28ba-2fa1-11d2-883f-0016d3cca427";
         let queue = [("x-queue-type", "quorum"), ("x-warren-owner", owner)];
-        queue_in_the_way(scene, &queue, "OwnershipConflict", &["elsewhere"]).await;
+        queue_in_the_way(scene, &queue, "OwnershipConflict", &["elsewhere", "choose another"])
+            .await;
     });
 }
 
