@@ -17,7 +17,7 @@ const DELETED: Duration = Duration::from_secs(240);
 #[test]
 fn a_clean_pipeline_leaves_broker_and_namespace_as_they_were() {
     story("clean", async |scene| {
-        let (broker, namespace) = listings(scene).await.unwrap();
+        let (broker, namespace) = listed(scene).await;
         let mut manifest = scene.manifest("orders", &[scene.queue("email"), scene.queue("audit")]);
         manifest["spec"]["producer"] = json!({});
         let orders = scene.create(&manifest).await;
@@ -28,7 +28,7 @@ fn a_clean_pipeline_leaves_broker_and_namespace_as_they_were() {
             received(scene, queue, 50).await;
         }
         drop(producer);
-        let (during, _) = listings(scene).await.unwrap();
+        let (during, _) = listed(scene).await;
         assert!(during.len() > broker.len() + 10, "there is something to remove: {during:?}");
 
         orders.delete().await;
@@ -79,7 +79,7 @@ fn a_namespace_deleted_with_pipeline_and_secret_ends() {
     story("namespace", async |scene| {
         let mut manifest = scene.manifest("orders", &[scene.queue("email")]);
         manifest["spec"]["producer"] = json!({});
-        let (broker, _) = listings(scene).await.unwrap();
+        let (broker, _) = listed(scene).await;
         let orders = scene.create(&manifest).await;
         orders.until_ready(READY).await;
         let namespaces: Api<Namespace> = Api::all(scene.cluster.client.clone());
@@ -142,6 +142,11 @@ async fn received(scene: &Scene, queue: &str, count: usize) {
         if received.ids == count { Ok(()) } else { Err(format!("{received:?}")) }
     })
     .await;
+}
+
+/// The listings, once they can be had: the way to a broker in a cluster breaks at times.
+async fn listed(scene: &Scene) -> (BTreeSet<String>, BTreeSet<String>) {
+    until(READY, "the broker and the API server list", async || listings(scene).await).await
 }
 
 /// Everything on the broker that may concern the story, and everything in its namespace.

@@ -13,8 +13,9 @@ const PIPELINES: usize = 20;
 const READY: Duration = Duration::from_secs(120);
 /// Three intervals of 60 s: every pipeline is looked at at least twice.
 const WATCHED: Duration = Duration::from_secs(180);
-/// An interval with its jitter, and the look.
-const SETTLED: Duration = Duration::from_secs(90);
+/// A queue is proven empty after 60 s without work, and what is proven is told by the look after
+/// that, an interval with its jitter later.
+const SETTLED: Duration = Duration::from_secs(150);
 /// What counts writes at the two HTTP clients of the operator.
 const WRITES: [&str; 2] = ["warren_kube_writes_total", "warren_broker_writes_total"];
 /// Every kind of object that the operator writes.

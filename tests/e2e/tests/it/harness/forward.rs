@@ -3,17 +3,26 @@
 //! Through the API server, because nothing else of a cluster need be reachable from here. Each
 //! connection looks for a ready pod anew, so that a pod may be replaced meanwhile.
 
-use std::net::Ipv4Addr;
+use std::{net::Ipv4Addr, time::Duration};
 
 use k8s_openapi::api::core::v1::Pod;
-use kube::{Api, ResourceExt, api::ListParams};
+use kube::{
+    Api, ResourceExt,
+    api::{ListParams, Portforwarder},
+};
 use tokio::{
     io::copy_bidirectional,
     net::{TcpListener, TcpStream},
     task::JoinHandle,
+    time::{Instant, sleep},
 };
 
 use super::cluster::{Cluster, runtime};
+
+/// How long a connection may wait for a way to the pod.
+const REACHED: Duration = Duration::from_secs(2);
+/// How long until it is asked for again.
+const STEP: Duration = Duration::from_millis(100);
 
 /// A forwarded port, until it is dropped.
 pub(crate) struct Forward {
@@ -59,15 +68,30 @@ async fn carry(
     port: u16,
     mut here: TcpStream,
 ) -> Result<(), String> {
-    let list = pods.list(&ListParams::default().labels(labels)).await;
-    let list = list.map_err(|error| error.to_string())?;
-    let pod = list.into_iter().find(is_ready).ok_or("no pod is ready")?;
-    let forwarded = pods.portforward(&pod.name_any(), &[port]).await;
-    let mut forwarded = forwarded.map_err(|error| error.to_string())?;
+    let mut forwarded = wait_for_way(pods, labels, port).await?;
     let mut there = forwarded.take_stream(port).expect("the port that was asked for");
     // However it ends, it ends: the side that still wants something sees the connection close.
     let _ = copy_bidirectional(&mut here, &mut there).await;
     Ok(())
+}
+
+/// Nothing has been sent yet, so a way that cannot be had at once is asked for again.
+async fn wait_for_way(pods: &Api<Pod>, labels: &str, port: u16) -> Result<Portforwarder, String> {
+    let deadline = Instant::now() + REACHED;
+    loop {
+        match way(pods, labels, port).await {
+            Err(_) if Instant::now() < deadline => sleep(STEP).await,
+            result => return result,
+        }
+    }
+}
+
+async fn way(pods: &Api<Pod>, labels: &str, port: u16) -> Result<Portforwarder, String> {
+    let list = pods.list(&ListParams::default().labels(labels)).await;
+    let list = list.map_err(|error| error.to_string())?;
+    let pod = list.into_iter().find(is_ready).ok_or("no pod is ready")?;
+    let forwarded = pods.portforward(&pod.name_any(), &[port]).await;
+    forwarded.map_err(|error| error.to_string())
 }
 
 /// Whether a pod takes requests and is not about to go.
