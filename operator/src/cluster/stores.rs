@@ -55,6 +55,24 @@ pub(crate) struct Shelf {
     pub(crate) autoscalers: Store<HorizontalPodAutoscaler>,
 }
 
+#[cfg(test)]
+impl Shelf {
+    /// Nothing was seen.
+    pub(crate) fn empty() -> Self {
+        use kube::runtime::reflector::store;
+        Self {
+            pipelines: store().0,
+            deployments: store().0,
+            config_maps: store().0,
+            services: store().0,
+            accounts: store().0,
+            budgets: store().0,
+            pods: store().0,
+            autoscalers: store().0,
+        }
+    }
+}
+
 impl Stores {
     /// All of them.
     pub(crate) fn new(shelves: Vec<(Scope, Shelf)>) -> Self {

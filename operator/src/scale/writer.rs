@@ -173,10 +173,7 @@ fn became(result: Result<(), Fault>) -> Written {
 #[cfg(test)]
 mod tests {
     use k8s_openapi::api::apps::v1::Deployment;
-    use kube::runtime::{
-        reflector::{self, store::Writer as StoreWriter},
-        watcher::Event,
-    };
+    use kube::runtime::{reflector::store::Writer as StoreWriter, watcher::Event};
     use std::sync::Arc;
     use warren_core::{names::QueueName, scaling::Replicas};
 
@@ -204,16 +201,7 @@ mod tests {
     fn stores(seen: Deployment) -> Stores {
         let mut deployments = StoreWriter::default();
         deployments.apply_watcher_event(&Event::Apply(seen));
-        let shelf = Shelf {
-            pipelines: reflector::store().0,
-            deployments: deployments.as_reader(),
-            config_maps: reflector::store().0,
-            services: reflector::store().0,
-            accounts: reflector::store().0,
-            budgets: reflector::store().0,
-            pods: reflector::store().0,
-            autoscalers: reflector::store().0,
-        };
+        let shelf = Shelf { deployments: deployments.as_reader(), ..Shelf::empty() };
         Stores::new(vec![(Scope::Cluster, shelf)])
     }
 

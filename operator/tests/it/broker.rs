@@ -12,6 +12,7 @@ use std::panic::{AssertUnwindSafe, resume_unwind};
 
 use futures_util::FutureExt;
 use warren_api::MessagePipeline;
+use warren_core::message::{Message, Properties};
 use warren_operator::{pipeline::Pipeline, validate};
 use warren_test_support::{TestVhost, for_each_broker};
 
@@ -35,6 +36,12 @@ async fn on_each_broker(objects: &[&MessagePipeline], test: impl AsyncFn(&TestVh
         }
     })
     .await;
+}
+
+/// A message with an id and nothing else.
+fn a_message() -> Message {
+    let properties = Properties { message_id: Some("m1".to_owned()), ..Properties::default() };
+    Message { properties, ..Message::default() }
 }
 
 fn pipeline(object: &MessagePipeline) -> Pipeline {

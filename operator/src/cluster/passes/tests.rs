@@ -2,10 +2,7 @@
 
 use kube::{
     core::DeserializeGuard,
-    runtime::{
-        reflector::{self, store::Writer},
-        watcher::Event,
-    },
+    runtime::{reflector::store::Writer, watcher::Event},
 };
 use serde_json::{Value, json};
 use warren_api::metadata::{FINALIZER, GROUP, KIND, VERSION};
@@ -68,16 +65,7 @@ fn orders() -> Value {
 
 /// Stores with nothing but what is in `pipelines`.
 fn stores(pipelines: &Writer<Read>) -> Stores {
-    let shelf = Shelf {
-        pipelines: pipelines.as_reader(),
-        deployments: reflector::store().0,
-        config_maps: reflector::store().0,
-        services: reflector::store().0,
-        accounts: reflector::store().0,
-        budgets: reflector::store().0,
-        pods: reflector::store().0,
-        autoscalers: reflector::store().0,
-    };
+    let shelf = Shelf { pipelines: pipelines.as_reader(), ..Shelf::empty() };
     Stores::new(vec![(Scope::Cluster, shelf)])
 }
 

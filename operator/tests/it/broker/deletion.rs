@@ -16,14 +16,13 @@ use warren_broker::{
 };
 use warren_core::{
     ledger::SessionNumber,
-    message::{Message, Properties},
     topology::{ExchangeKind, Found},
 };
 use warren_operator::{accounts, events::Event, pass::Pass};
 use warren_service::clock;
 use warren_test_support::{TestVhost, eventually};
 
-use super::{on_each_broker, pipeline};
+use super::{a_message, on_each_broker, pipeline};
 use crate::{
     scene::{MINIMAL, Scene, message, noon, object, says},
     server::Server,
@@ -66,11 +65,6 @@ async fn poll_to_the_end(
         None
     })
     .await
-}
-
-async fn publish(vhost: &TestVhost, exchange: &str, routing_key: &str) {
-    let properties = Properties { message_id: Some("m1".to_owned()), ..Properties::default() };
-    vhost.publish(exchange, routing_key, Message { properties, ..Message::default() }).await;
 }
 
 /// A consumer that takes messages and settles none.
@@ -140,7 +134,7 @@ async fn a_dead_letter_keeps_its_queue_and_says_so() {
     on_each_broker(&[&object], async |vhost| {
         let scene = Scene::new(&vhost.login);
         let first = scene.first_pass(&object).await;
-        publish(vhost, "shop.orders.internal", "email.dead").await;
+        vhost.publish("shop.orders.internal", "email.dead", a_message()).await;
         let last = poll_to_the_end(&scene, &object, &first.status).await;
         let left = retained(&last);
         assert_eq!(left[0], ("shop.orders.email.dead".to_owned(), Some(1)));
@@ -165,7 +159,7 @@ async fn a_message_that_waits_for_its_retry_comes_home_and_keeps_the_queue() {
     on_each_broker(&[&object], async |vhost| {
         let scene = Scene::new(&vhost.login);
         let first = scene.first_pass(&object).await;
-        publish(vhost, "shop.orders.internal", "email.retry.5000").await;
+        vhost.publish("shop.orders.internal", "email.retry.5000", a_message()).await;
         let last = poll_to_the_end(&scene, &object, &first.status).await;
         let left = retained(&last);
         assert_eq!(left[0], ("shop.orders.email".to_owned(), Some(1)));
@@ -185,7 +179,7 @@ async fn a_message_that_no_worker_took_may_still_be_deleted_on_demand() {
         let scene = Scene::new(&vhost.login);
         let first = scene.first_pass(&object).await;
         let consumer = hold(&vhost.login, "shop.orders.email").await;
-        publish(vhost, "shop.orders", "").await;
+        vhost.publish("shop.orders", "", a_message()).await;
         let mut status = first.status;
         for _ in 0..5 {
             let pass = scene.deletion(&object, &status).await;
@@ -210,7 +204,7 @@ async fn workers_empty_the_queue_before_they_stop_and_lose_their_user() {
         *scene.children.lock().unwrap() = Some(Server::default());
         let first = scene.first_pass(&object).await;
         scene.set_replicas("orders-email", 1, 1);
-        publish(vhost, "shop.orders", "").await;
+        vhost.publish("shop.orders", "", a_message()).await;
         let worker = hold(&vhost.login, "shop.orders.email").await;
 
         let mut pass = scene.deletion(&object, &first.status).await;

@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use warren_api::{MessagePipeline, conditions::ConditionType::TopologyInSync};
-use warren_core::message::{Message, Properties};
 use warren_operator::{events::Event, interval::Requeue, pass::Pass};
 use warren_test_support::{TestVhost, eventually};
 
-use super::on_each_broker;
+use super::{a_message, on_each_broker};
 use crate::scene::{MINIMAL, Scene, message, object, says};
 
 /// Longer than a proof has to stand.
@@ -46,6 +45,13 @@ async fn until(
     pass
 }
 
+/// Passes until one tells that a queue which is removed stays.
+async fn until_kept(scene: &Scene, object: &MessagePipeline, pass: Pass) -> Pass {
+    let is_kept = |event: &Event| matches!(event, Event::RemovedQueueKept { .. });
+    let kept = async |pass: &Pass| pass.events.iter().any(is_kept);
+    until(scene, object, pass, "it is told that a queue stays", kept).await
+}
+
 /// What is left of `audit`: queues, bindings, policies and users.
 async fn of_audit(vhost: &TestVhost) -> Vec<String> {
     let found = vhost.management.objects(&vhost.name).await.unwrap();
@@ -81,13 +87,9 @@ async fn a_removed_queue_with_messages_stays_until_somebody_has_emptied_it() {
     on_each_broker(&[&before], async |vhost| {
         let scene = Scene::new(&vhost.login);
         let first = scene.first_pass(&before).await;
-        let properties = Properties { message_id: Some("m1".to_owned()), ..Properties::default() };
-        let waiting = Message { properties, ..Message::default() };
-        vhost.publish("shop.orders.internal", "audit", waiting).await;
+        vhost.publish("shop.orders.internal", "audit", a_message()).await;
         let second = scene.pass(&after, &first.status).await;
-        let is_kept = |event: &Event| matches!(event, Event::RemovedQueueKept { .. });
-        let kept = async |pass: &Pass| pass.events.iter().any(is_kept);
-        let told = until(&scene, &after, second, "it is told that audit stays", kept).await;
+        let told = until_kept(&scene, &after, second).await;
         let queue = "shop.orders.audit".to_owned();
         assert_eq!(told.events, [Event::RemovedQueueKept { queue, messages: 1 }]);
 
@@ -114,13 +116,9 @@ async fn a_dead_letter_of_a_removed_queue_stays_where_it_is_and_the_rest_goes() 
     on_each_broker(&[&before], async |vhost| {
         let scene = Scene::new(&vhost.login);
         let first = scene.first_pass(&before).await;
-        let properties = Properties { message_id: Some("m1".to_owned()), ..Properties::default() };
-        let dead = Message { properties, ..Message::default() };
-        vhost.publish("shop.orders.internal", "audit.dead", dead).await;
+        vhost.publish("shop.orders.internal", "audit.dead", a_message()).await;
         let second = scene.pass(&after, &first.status).await;
-        let is_kept = |event: &Event| matches!(event, Event::RemovedQueueKept { .. });
-        let kept = async |pass: &Pass| pass.events.iter().any(is_kept);
-        let told = until(&scene, &after, second, "it is told that audit.dead stays", kept).await;
+        let told = until_kept(&scene, &after, second).await;
         let queue = "shop.orders.audit.dead".to_owned();
         assert_eq!(told.events, [Event::RemovedQueueKept { queue: queue.clone(), messages: 1 }]);
         let binding = format!("shop.orders.internal -[audit.dead]-> {queue}");
@@ -136,9 +134,7 @@ async fn a_queue_that_comes_back_into_the_spec_has_kept_its_messages() {
     on_each_broker(&[&before], async |vhost| {
         let scene = Scene::new(&vhost.login);
         let first = scene.first_pass(&before).await;
-        let properties = Properties { message_id: Some("m1".to_owned()), ..Properties::default() };
-        let waiting = Message { properties, ..Message::default() };
-        vhost.publish("shop.orders", "", waiting).await;
+        vhost.publish("shop.orders", "", a_message()).await;
         let mut pass = scene.pass(&after, &first.status).await;
         for _ in 0..3 {
             scene.wait(AGAIN);

@@ -10,13 +10,10 @@ use warren_broker::{
     management::{ApiErrorKind, Management},
     publisher::{PublishError, Publisher, PublisherState, Settings},
 };
-use warren_core::{
-    ledger::SessionNumber,
-    message::{Message, Properties, Publication},
-};
+use warren_core::{ledger::SessionNumber, message::Publication};
 use warren_test_support::{TestVhost, eventually};
 
-use super::{on_each_broker, pipeline};
+use super::{a_message, on_each_broker, pipeline};
 use crate::scene::{MINIMAL, Scene, object};
 
 const WITHIN: std::time::Duration = std::time::Duration::from_secs(10);
@@ -49,11 +46,10 @@ async fn publish(login: &Login, exchange: &str, routing_key: &str) -> Result<(),
     let mut state = publisher.state();
     let up = state.wait_for(|state| *state == PublisherState::Up);
     tokio::time::timeout(WITHIN, up).await.expect("connects").unwrap();
-    let properties = Properties { message_id: Some("m1".to_owned()), ..Properties::default() };
     let publication = Publication {
         exchange: exchange.to_owned(),
         routing_key: routing_key.to_owned(),
-        message: Message { properties, ..Message::default() },
+        message: a_message(),
     };
     let result = publisher.publish(publication).await;
     publisher.close(WITHIN).await;

@@ -70,6 +70,11 @@ fn disagreements(
     if told != 1 {
         wrong.push(format!("the server says it {told} times"));
     }
+    if let Some(also) = &case.also
+        && !theirs.iter().any(|one| one.path == *also)
+    {
+        wrong.push(format!("the server does not name {also} as well"));
+    }
     for our in ours {
         let theirs_too = theirs.iter().any(|their| says(their, &our.path, &our.message));
         let too_long = theirs.iter().any(|their| says(their, &our.path, "Too long"));

@@ -12,7 +12,6 @@
 
 mod harness;
 
-#[allow(dead_code, reason = "its other reader, in crates/api, needs all of it")]
 #[path = "../../../../crates/api/tests/it/corpus.rs"]
 mod corpus;
 #[path = "../../../../crates/api/tests/it/judge.rs"]
