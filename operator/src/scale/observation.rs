@@ -21,6 +21,13 @@ pub(crate) struct Probed {
     pub(crate) answer: Result<Depth, Why>,
 }
 
+impl Probed {
+    /// Whether the broker says that there is no such queue.
+    pub(crate) fn is_missing(&self) -> bool {
+        self.answer == Err(Why::NotFound)
+    }
+}
+
 /// The last answers of the management API to one kind of question.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Polled<T> {

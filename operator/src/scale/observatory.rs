@@ -191,19 +191,18 @@ impl Probes {
     /// Takes a round of answers in; whether it is a reason for a pass, because the broker is back
     /// or a queue is gone.
     fn take(&mut self, round: BTreeMap<String, Probed>) -> bool {
-        let (was_lost, was_missing) = (self.is_lost(), self.is_missing());
-        self.queues = round;
+        let was_lost = self.is_lost();
+        let before = std::mem::replace(&mut self.queues, round);
         self.losses += u64::from(self.is_lost() && !was_lost);
-        (was_lost && !self.is_lost()) || (self.is_missing() && !was_missing)
+        let was_missing = |queue: &String| before.get(queue).is_some_and(Probed::is_missing);
+        let missing = self.queues.iter().filter(|(_, probed)| probed.is_missing());
+        let is_more_missing = missing.map(|(queue, _)| queue).any(|queue| !was_missing(queue));
+        (was_lost && !self.is_lost()) || is_more_missing
     }
 
     fn is_lost(&self) -> bool {
         let mut probed = self.queues.values();
         !self.queues.is_empty() && probed.all(|probed| probed.answer.is_err())
-    }
-
-    fn is_missing(&self) -> bool {
-        self.queues.values().any(|probed| probed.answer == Err(Why::NotFound))
     }
 }
 

@@ -33,10 +33,10 @@ fn a_broker_that_is_back_is_a_reason_to_look_again_and_was_lost_once() {
 }
 
 #[test]
-fn a_queue_that_is_gone_is_a_reason_once() {
-    let rounds = [[HERE, HERE], [HERE, GONE], [HERE, GONE], [HERE, HERE], [GONE, HERE]];
+fn each_queue_that_is_gone_is_a_reason_once() {
+    let rounds = [[HERE, HERE], [HERE, GONE], [HERE, GONE], [GONE, GONE], [GONE, GONE]];
     let reasons: Vec<bool> = after(&rounds).into_iter().map(|(reason, _)| reason).collect();
-    assert_eq!(reasons, [false, true, false, false, true]);
+    assert_eq!(reasons, [false, true, false, true, false]);
 }
 
 #[test]

@@ -192,6 +192,22 @@ fn a_sudden_zero_is_doubted_for_as_long_as_the_management_api_contradicts_it() {
 }
 
 #[test]
+fn a_zero_without_consumers_is_not_believed_while_workers_are_ready() {
+    let impatient = Policy { scale_down_window: seconds(0), ..policy() };
+    let stays = limited(5, Reason::PerReplica, LimitedBy::ObservationUnknown);
+    for before in [seen(5, 100, 0), seen(5, 0, 100)] {
+        let mut watch = Watch::start(impatient, 5);
+        watch.over(seconds(3), before);
+        // The statistics of a busy broker stay behind and still say what was before the messages.
+        let no_answer = probed(seen(5, 0, 20), fresh(Probe { ready: 0, consumers: 0 }));
+        assert_eq!(outcome(&watch.over(seconds(60), no_answer)), stays, "{before:?}");
+        let answer = seen(5, 0, 20);
+        assert_eq!(outcome(&watch.over(seconds(9), answer)), stays, "{before:?}");
+        assert_eq!(outcome(&watch.over(seconds(1), answer)), (1, Reason::PerReplica, None));
+    }
+}
+
+#[test]
 fn a_sudden_zero_is_not_confirmed_by_a_reading_from_before_it() {
     let mut watch = Watch::start(policy(), 5);
     watch.over(seconds(3), seen(5, 100, 0));
