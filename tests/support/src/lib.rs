@@ -19,5 +19,5 @@ mod waiting;
 
 pub use brokers::{TestBroker, VARIABLE, brokers, for_each_broker};
 pub use receiver::{Received, Receiver, Reply};
-pub use vhost::TestVhost;
+pub use vhost::{TestVhost, answered};
 pub use waiting::{eventually, wait_until};

@@ -8,7 +8,10 @@ use std::{
 };
 
 use futures_util::StreamExt;
-use tokio::{sync::watch, time::timeout};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep, timeout},
+};
 use warren_broker::{
     consumer::{ConsumeSession, Source},
     login::{Login, Secret},
@@ -19,13 +22,17 @@ use warren_broker::{
 use warren_core::{
     ledger::{Frame, SessionNumber},
     message::{Incoming, Message, Publication},
-    topology::{Argument, Binding, Change, Exchange, ExchangeKind, Permissions, Queue, Topology},
+    topology::{
+        Argument, Binding, Change, Exchange, ExchangeKind, Found, Permissions, Queue, Topology,
+    },
 };
 
 use crate::{brokers::TestBroker, waiting::eventually};
 
 /// How long a test broker may take for one thing.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// How long until it is asked again.
+const STEP: Duration = Duration::from_millis(50);
 
 /// A virtual host that belongs to one test, with everything in it.
 pub struct TestVhost {
@@ -47,7 +54,7 @@ impl TestVhost {
     pub async fn create(broker: &TestBroker) -> Self {
         let name = unique("test");
         let management = broker.management.clone();
-        done("make a virtual host", async || management.put_vhost(&name).await).await;
+        answered("make a virtual host", async || management.put_vhost(&name).await).await;
         let vhost = Self {
             version: broker.version.clone(),
             login: Login { vhost: name.clone(), ..broker.login.clone() },
@@ -75,7 +82,8 @@ impl TestVhost {
     pub async fn user(&self, configure: &str, write: &str, read: &str) -> Login {
         let name = unique("user");
         let password = Secret::new(unique("password"));
-        self.management.put_user(&name, &password, &[]).await.unwrap();
+        let put = async || self.management.put_user(&name, &password, &[]).await;
+        answered("make a user", put).await;
         self.users.lock().unwrap().push(name.clone());
         self.permit(&name, configure, write, read).await;
         Login { username: name, password, ..self.login.clone() }
@@ -90,7 +98,7 @@ impl TestVhost {
         };
         let management = &self.management;
         let put = async || management.put_permissions(&self.name, user, &permissions).await;
-        done("put permissions", put).await;
+        answered("put permissions", put).await;
     }
 
     /// Declares every object of a topology, in its order.
@@ -100,14 +108,16 @@ impl TestVhost {
         let queues = topology.queues.iter().cloned().map(Change::DeclareQueue);
         let bindings = topology.bindings.iter().cloned().map(Change::Bind);
         for change in policies.chain(exchanges).chain(queues).chain(bindings) {
-            self.management.apply(&self.name, &change).await.unwrap();
+            let apply = async || self.management.apply(&self.name, &change).await;
+            answered(&change.to_string(), apply).await;
         }
     }
 
     /// Declares an exchange.
     pub async fn exchange(&self, name: &str, kind: ExchangeKind) {
         let exchange = Exchange { name: name.to_owned(), kind, arguments: [].into() };
-        self.management.put_exchange(&self.name, &exchange).await.unwrap();
+        let put = async || self.management.put_exchange(&self.name, &exchange).await;
+        answered("declare an exchange", put).await;
     }
 
     /// Declares a quorum queue with further arguments.
@@ -118,7 +128,8 @@ impl TestVhost {
             name: name.to_owned(),
             arguments: arguments.map(|(name, value)| (name.to_owned(), value)).collect(),
         };
-        self.management.put_queue(&self.name, &queue).await.unwrap();
+        let put = async || self.management.put_queue(&self.name, &queue).await;
+        answered("declare a queue", put).await;
     }
 
     /// Binds a queue to an exchange.
@@ -129,7 +140,7 @@ impl TestVhost {
             routing_key: routing_key.to_owned(),
             arguments: [].into(),
         };
-        self.management.bind(&self.name, &binding).await.unwrap();
+        answered("bind a queue", async || self.management.bind(&self.name, &binding).await).await;
     }
 
     /// A publisher that is connected.
@@ -161,6 +172,17 @@ impl TestVhost {
         let depth = eventually(PATIENCE, &what, async || probe.ready(queue).await.ok()).await;
         probe.close().await;
         depth
+    }
+
+    /// Everything in it.
+    pub async fn objects(&self) -> Found {
+        answered("list all objects", async || self.management.objects(&self.name).await).await
+    }
+
+    /// Deletes a queue, whatever is in it.
+    pub async fn delete_queue(&self, queue: &str) {
+        let delete = async || self.management.delete_queue(&self.name, queue).await;
+        answered(&format!("delete queue {queue}"), delete).await;
     }
 
     /// Takes this many messages out of a queue; panics when there are fewer.
@@ -209,21 +231,36 @@ impl Drop for TestVhost {
 }
 
 /// Makes a call until the broker has answered: the way to a broker in a cluster breaks at times.
-/// Only for calls that may be made twice.
-async fn done(what: &str, mut call: impl AsyncFnMut() -> Result<(), ApiError>) {
-    let answered = eventually(PATIENCE, what, async || match call().await {
-        Err(error) if matches!(error.kind, ApiErrorKind::Transient(_)) => None,
-        answered => Some(answered),
-    });
-    answered.await.unwrap();
+/// Only for calls that may be made twice. Panics with an answer that is an error.
+pub async fn answered<T>(what: &str, call: impl AsyncFnMut() -> Result<T, ApiError>) -> T {
+    poll_until_answered(call).await.unwrap_or_else(|error| panic!("{what}: {error}"))
 }
 
+async fn poll_until_answered<T>(
+    mut call: impl AsyncFnMut() -> Result<T, ApiError>,
+) -> Result<T, ApiError> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match call().await {
+            Err(error) if is_no_answer(&error) && Instant::now() < deadline => sleep(STEP).await,
+            answer => return answer,
+        }
+    }
+}
+
+fn is_no_answer(error: &ApiError) -> bool {
+    matches!(error.kind, ApiErrorKind::Transient(_) | ApiErrorKind::Timeout)
+}
+
+/// Says what it could not delete: no test fails for that.
 async fn clean_up(management: &Management, vhost: &str, users: &[String]) {
-    if let Err(error) = management.delete_vhost(vhost).await {
+    let deleted = poll_until_answered(async || management.delete_vhost(vhost).await);
+    if let Err(error) = deleted.await {
         println!("left behind: vhost {vhost}: {error}");
     }
     for user in users {
-        if let Err(error) = management.delete_user(user).await {
+        let deleted = poll_until_answered(async || management.delete_user(user).await);
+        if let Err(error) = deleted.await {
             println!("left behind: user {user}: {error}");
         }
     }

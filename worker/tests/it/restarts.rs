@@ -13,7 +13,10 @@ use std::{
     time::Duration,
 };
 
-use tokio::process::Command;
+use tokio::{
+    process::Command,
+    time::{MissedTickBehavior, interval},
+};
 use warren_broker::{
     login::Login,
     management::Management,
@@ -26,6 +29,8 @@ use crate::rig::{Rig, SOON, counted, id};
 
 /// How often the broker is restarted.
 const RESTARTS: usize = 20;
+/// How soon the next message follows: more would only take from the brokers what they boot with.
+const PACE: Duration = Duration::from_millis(5);
 
 /// A broker of one test's own.
 struct OwnBroker {
@@ -81,7 +86,8 @@ impl Drop for OwnBroker {
     }
 }
 
-/// Publishes one message after the other, each until it is confirmed, and notes the ids.
+/// Publishes one message after the other, each until it is confirmed, and notes the ids: 200 a
+/// second, and while the broker is away the one that it has not confirmed.
 async fn load(
     publisher: Publisher,
     exchange: String,
@@ -89,7 +95,10 @@ async fn load(
     stop: Arc<AtomicBool>,
 ) {
     let mut number = 0_u32;
+    let mut pace = interval(PACE);
+    pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while !stop.load(Ordering::SeqCst) {
+        pace.tick().await;
         number += 1;
         let mut message = Message { body: "{}".into(), ..Message::default() };
         message.properties.message_id = Some(number.to_string());

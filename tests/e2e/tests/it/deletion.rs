@@ -92,7 +92,7 @@ fn a_namespace_deleted_with_pipeline_and_secret_ends() {
             }
         })
         .await;
-        let left: BTreeSet<_> = on_broker(scene).await.unwrap();
+        let left = until(READY, "the broker lists", async || on_broker(scene).await).await;
         assert_eq!(left, broker, "the login was remembered when its Secret was gone");
     });
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use warren_core::topology::Found;
+use warren_test_support::answered;
 
 use super::harness::{Pipeline, Scene, story, until};
 
@@ -34,11 +35,11 @@ fn what_somebody_deletes_on_the_broker_is_back_within_90_seconds_and_an_event_te
 async fn comes_back(scene: &Scene, name: &str, victim: Victim) {
     let pipeline = scene.create(&scene.manifest(name, &[scene.queue("email")])).await;
     pipeline.until_ready(READY).await;
-    let before = objects(scene, &pipeline).await.unwrap();
+    let before = objects(scene, &pipeline).await;
     delete(scene, &pipeline, victim).await;
     let what = format!("{victim:?} of {name} is back");
     until(REPAIRED, &what, async || {
-        let now = objects(scene, &pipeline).await?;
+        let now = objects(scene, &pipeline).await;
         if now == before { Ok(()) } else { Err(format!("{now:?}")) }
     })
     .await;
@@ -48,32 +49,32 @@ async fn comes_back(scene: &Scene, name: &str, victim: Victim) {
 }
 
 /// What is on the broker of one pipeline.
-async fn objects(scene: &Scene, pipeline: &Pipeline) -> Result<Found, String> {
-    let found = scene.vhost.management.objects(&scene.vhost.name).await;
-    let mut found = found.map_err(|error| error.to_string())?;
+async fn objects(scene: &Scene, pipeline: &Pipeline) -> Found {
+    let mut found = scene.vhost.objects().await;
     let prefix = scene.object(&pipeline.name, "");
     let ours = |name: &str| name == prefix || name.starts_with(&format!("{prefix}."));
     found.exchanges.retain(|name, _| ours(name));
     found.queues.retain(|name, _| ours(name));
     found.policies.retain(|name, _| ours(name));
     found.bindings.retain(|found| ours(&found.binding.queue));
-    Ok(found)
+    found
 }
 
 async fn delete(scene: &Scene, pipeline: &Pipeline, victim: Victim) {
     let (management, vhost) = (&scene.vhost.management, &scene.vhost.name);
     let prefix = scene.object(&pipeline.name, "");
+    let email = format!("{prefix}.email");
     match victim {
-        Victim::Queue => {
-            management.delete_queue(vhost, &format!("{prefix}.email")).await.unwrap();
-        }
+        Victim::Queue => scene.vhost.delete_queue(&email).await,
         Victim::Policy => {
-            management.delete_policy(vhost, &format!("{prefix}.email")).await.unwrap();
+            let delete = async || management.delete_policy(vhost, &email).await;
+            answered("delete a policy", delete).await;
         }
         Victim::Binding => {
-            let found = objects(scene, pipeline).await.unwrap();
-            let ingress = found.bindings.iter().find(|found| found.binding.source == prefix);
-            management.unbind(vhost, ingress.expect("messages come in")).await.unwrap();
+            let found = objects(scene, pipeline).await.bindings;
+            let ingress = found.iter().find(|found| found.binding.source == prefix);
+            let ingress = ingress.expect("messages come in");
+            answered("unbind", async || management.unbind(vhost, ingress).await).await;
         }
         Victim::Exchange => {
             scene.stage.delete(&["exchanges", vhost, &prefix]).await;

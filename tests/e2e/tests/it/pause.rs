@@ -28,7 +28,7 @@ fn a_paused_pipeline_is_told_of_and_not_written_to_until_it_is_resumed_or_delete
         let namespace = scene.namespace.as_str();
         scene.cluster.kubectl(&["scale", &deployment, "--replicas=1", "-n", namespace]).await;
         scene.cluster.kubectl(&["delete", "pdb", "orders-email", "-n", namespace]).await;
-        scene.vhost.management.delete_queue(&scene.vhost.name, &queue).await.unwrap();
+        scene.vhost.delete_queue(&queue).await;
         let told = orders.until_condition("TopologyInSync", "False", "Drifted", TOLD).await;
         assert!(told.contains(&queue) && told.contains("warren.dev/paused"), "{told}");
         poll_for(WATCHED, async || {
@@ -68,6 +68,5 @@ async fn written(scene: &Scene, orders: &Pipeline) -> [bool; 3] {
 }
 
 async fn has_queue(scene: &Scene) -> bool {
-    let found = scene.vhost.management.objects(&scene.vhost.name).await.unwrap();
-    found.queues.contains_key(&scene.object("orders", ".email"))
+    scene.vhost.objects().await.queues.contains_key(&scene.object("orders", ".email"))
 }

@@ -10,6 +10,7 @@ use k8s_openapi::api::{apps::v1::Deployment, core::v1::Pod};
 use kube::api::{DeleteParams, ListParams, PostParams};
 use serde_json::{Value, json};
 use warren_core::topology::{Argument, Queue};
+use warren_test_support::answered;
 
 use super::harness::{Scene, stage, story, until};
 
@@ -217,18 +218,18 @@ async fn queue_in_the_way(scene: &Scene, arguments: &[(&str, &str)], reason: &st
     let arguments =
         arguments.iter().map(|(name, value)| ((*name).to_owned(), Argument::from(*value)));
     let queue = Queue { name: name.clone(), arguments: arguments.collect::<BTreeMap<_, _>>() };
-    management.put_queue(vhost, &queue).await.unwrap();
+    answered("declare a queue", async || management.put_queue(vhost, &queue).await).await;
     let says: Vec<_> = [name.as_str()].into_iter().chain(says.iter().copied()).collect();
     let trouble = Trouble { condition: "TopologyInSync", reason, says: &says };
     let mend = async || {
-        let found = management.objects(vhost).await.unwrap();
+        let found = scene.vhost.objects().await;
         assert_eq!(found.queues[&name].arguments, queue.arguments, "it was left alone");
-        management.delete_queue(vhost, &name).await.unwrap();
+        scene.vhost.delete_queue(&name).await;
     };
     let manifest = scene.manifest("orders", &[scene.queue("email")]);
     told_and_healed(scene, &manifest, trouble, mend).await;
     until(HEALED, "the queue is the pipeline's own now", async || {
-        let found = management.objects(vhost).await.map_err(|error| error.to_string())?;
+        let found = scene.vhost.objects().await;
         let own = found.queues.get(&name).ok_or("no queue")?;
         if own.arguments == queue.arguments { Err("the old one".to_owned()) } else { Ok(()) }
     })

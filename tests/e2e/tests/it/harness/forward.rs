@@ -5,6 +5,7 @@
 
 use std::{net::Ipv4Addr, time::Duration};
 
+use futures_util::FutureExt;
 use k8s_openapi::api::core::v1::Pod;
 use kube::{
     Api, ResourceExt,
@@ -42,8 +43,10 @@ impl Forward {
             while let Ok((connection, _)) = listener.accept().await {
                 let (pods, labels) = (pods.clone(), labels.clone());
                 runtime().spawn(async move {
-                    // Whoever asked sees the connection close, and says so.
-                    let _ = carry(&pods, &labels, port, connection).await;
+                    // Whoever asked sees the connection close, and asks again where that may be.
+                    if let Err(error) = carry(&pods, &labels, port, connection).await {
+                        println!("the way to port {port} of {labels} broke: {error}");
+                    }
                 });
             }
         });
@@ -70,9 +73,14 @@ async fn carry(
 ) -> Result<(), String> {
     let mut forwarded = wait_for_way(pods, labels, port).await?;
     let mut there = forwarded.take_stream(port).expect("the port that was asked for");
+    let broken = forwarded.take_error(port).expect("asked for once");
     // However it ends, it ends: the side that still wants something sees the connection close.
-    let _ = copy_bidirectional(&mut here, &mut there).await;
-    Ok(())
+    let copied = copy_bidirectional(&mut here, &mut there).await;
+    drop((here, there));
+    match broken.now_or_never().flatten() {
+        Some(error) => Err(error),
+        None => copied.map(drop).map_err(|error| error.to_string()),
+    }
 }
 
 /// Nothing has been sent yet, so a way that cannot be had at once is asked for again.

@@ -6,7 +6,10 @@ use reqwest::{Client, StatusCode};
 use serde_json::Value;
 use warren_receiver::book::Received;
 
-use super::{Cluster, forward::Forward};
+use super::{Cluster, forward::Forward, waiting::until};
+
+/// The way to a pod breaks at times.
+const ANSWERED: Duration = Duration::from_secs(20);
 
 /// A receiver.
 pub(crate) struct Receiver {
@@ -25,10 +28,13 @@ impl Receiver {
 
     /// Changes what a path answers.
     pub(crate) async fn tell(&self, behaviour: &Value) {
-        let request = self.client.post(format!("{}/behaviour", self.port.url()));
-        let request = request.header("content-type", "application/json");
-        let answer = request.body(behaviour.to_string()).send().await.expect("an answer");
-        assert_eq!(answer.status(), StatusCode::NO_CONTENT, "{behaviour}");
+        let url = format!("{}/behaviour", self.port.url());
+        let status = until(ANSWERED, "the receiver answers", async || {
+            let request = self.client.post(&url).header("content-type", "application/json");
+            let answer = request.body(behaviour.to_string()).send().await;
+            answer.map(|answer| answer.status()).map_err(|error| error.to_string())
+        });
+        assert_eq!(status.await, StatusCode::NO_CONTENT, "{behaviour}");
     }
 
     /// What a path got.

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use k8s_openapi::api::core::v1::Secret;
-use reqwest::{Method, Url};
+use reqwest::{Method, StatusCode, Url};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 use warren_broker::{
@@ -24,6 +24,9 @@ pub(crate) const SECRET: &str = "rabbitmq";
 const DEMO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/demo");
 /// A broker takes some seconds to boot, and longer while everything else starts.
 const BOOTED: Duration = Duration::from_secs(120);
+
+/// The way to a broker in a cluster breaks at times.
+const ANSWERED: Duration = Duration::from_secs(20);
 
 /// What is on the stage.
 pub(crate) struct Stage {
@@ -103,11 +106,19 @@ impl Stage {
         url.path_segments_mut().expect("an http URL").push("api").extend(path);
         let login = &self.broker.login;
         let client = reqwest::Client::builder().no_proxy().build().expect("a client");
-        let request = client.request(method, url.clone());
-        let request = request.basic_auth(&login.username, Some(login.password.reveal()));
-        let answer = request.send().await.expect("the broker answers");
-        assert!(answer.status().is_success(), "{url}: {}", answer.status());
-        answer.bytes().await.expect("an answer to its end").to_vec()
+        // What was asked for twice and is gone the second time is gone.
+        let may_be_gone = method == Method::DELETE;
+        until(ANSWERED, &format!("{method} {url} is answered"), async || {
+            let request = client.request(method.clone(), url.clone());
+            let request = request.basic_auth(&login.username, Some(login.password.reveal()));
+            let answer = request.send().await.map_err(|error| error.to_string())?;
+            let status = answer.status();
+            let is_gone = may_be_gone && status == StatusCode::NOT_FOUND;
+            assert!(status.is_success() || is_gone, "{url}: {status}");
+            answer.bytes().await.map_err(|error| error.to_string())
+        })
+        .await
+        .to_vec()
     }
 }
 
