@@ -4,11 +4,17 @@
 //! `cargo test` is the runner. What this adds: real servers for the tests that need one, one total
 //! instead of one a program, and skipped tests that nobody can overlook. The servers stay up for
 //! the next run.
+//!
+//! When everything is tested, the stories of the cluster are told beside all other tests: both
+//! wait most of the time, for pods and for brokers.
 
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::io::{self, BufRead, BufReader, Write};
+use std::panic::resume_unwind;
 use std::path::Path;
-use std::process::{Command, ExitCode, ExitStatus, Stdio};
+use std::process::{Command, ExitCode, Stdio};
+use std::thread;
 
 use anyhow::{Context, ensure};
 use cargo_metadata::MetadataCommand;
@@ -40,8 +46,8 @@ type Variables = Vec<(&'static str, OsString)>;
 /// When a broker or the cluster does not come up, or when no test could be run.
 pub(crate) fn run(paths: &Paths, root: &Path, options: &Test) -> anyhow::Result<ExitCode> {
     let runner = Runner { cargo: &options.cargo, root };
-    let failpoints = runner.declares_failpoints()?;
-    let mut arguments = Arguments::new(&options.arguments, failpoints);
+    let workspace = Workspace::read(&runner)?;
+    let mut arguments = Arguments::new(&options.arguments, workspace.has_failpoints);
     let stories = stories(&arguments, &options.without);
     let ground = Ground::choose(stories, &options.cluster, cluster::refusal())?;
     if !ground.exists() {
@@ -60,14 +66,21 @@ pub(crate) fn run(paths: &Paths, root: &Path, options: &Test) -> anyhow::Result<
         let helm = helm.map_or_else(|| cluster::ensure_helm(paths), Ok)?;
         variables.push((ground::HELM, helm.into_os_string()));
     }
-    variables.extend(told(&ground, paths, root, options, &built)?);
-    let (status, tally) = runner.test(&arguments, variables)?;
+    let tell = || told(&ground, paths, root, options, &built);
+    let results = if ground.exists() && arguments.is_everything() {
+        let (stories, others) = (arguments.stories(), arguments.others(&workspace.tests));
+        runner.beside(&[stories], &others, &variables, tell)?
+    } else {
+        variables.extend(tell()?);
+        runner.test(&[arguments.test(&[])], &variables)?
+    };
+    let Results { ended_well, tally } = results;
 
-    ensure!(tally.programs() > 0, "no test was run: cargo ended with {status}");
+    ensure!(tally.programs() > 0, "no test was run: cargo has said why");
 
     let mut out = io::stdout().lock();
     writeln!(out, "\n{tally}").context("write to standard output")?;
-    let mut good = status.success() && tally.good();
+    let mut good = ended_well && tally.good();
     if options.ci && tally.skipped() > 0 {
         eprintln!("error: under CI a skipped test is a failed one");
         good = false;
@@ -126,29 +139,81 @@ struct Runner<'a> {
 /// Most of them wait for a broker, so that two cores do more than two at once.
 const TEST_THREADS: &str = "4";
 
-impl Runner<'_> {
-    fn declares_failpoints(&self) -> anyhow::Result<bool> {
+/// What the workspace declares.
+struct Workspace {
+    /// Whether the worker can be made to crash at a chosen point.
+    has_failpoints: bool,
+    /// The names of all test targets.
+    tests: BTreeSet<String>,
+}
+
+/// How the calls of cargo ended.
+#[derive(Debug, Default)]
+struct Results {
+    ended_well: bool,
+    tally: Tally,
+}
+
+impl Workspace {
+    fn read(runner: &Runner<'_>) -> anyhow::Result<Self> {
         let metadata = MetadataCommand::new()
-            .cargo_path(self.cargo)
-            .current_dir(self.root)
+            .cargo_path(runner.cargo)
+            .current_dir(runner.root)
             .no_deps()
             .exec()
             .context("read the workspace with cargo metadata")?;
         let mut packages = metadata.packages.iter();
         let worker = packages.find(|package| package.name.as_str() == WORKER);
-        Ok(worker.is_some_and(|package| package.features.contains_key(FAILPOINTS)))
+        let targets = metadata.packages.iter().flat_map(|package| &package.targets);
+        let tests = targets.filter(|target| target.is_test());
+        Ok(Self {
+            has_failpoints: worker.is_some_and(|it| it.features.contains_key(FAILPOINTS)),
+            tests: tests.map(|target| target.name.clone()).collect(),
+        })
+    }
+}
+
+impl Results {
+    fn and(self, other: Self) -> Self {
+        Self { ended_well: self.ended_well && other.ended_well, tally: self.tally.and(other.tally) }
+    }
+}
+
+impl Runner<'_> {
+    /// Tells the stories beside all other tests, as soon as `tell` has made the cluster ready.
+    fn beside(
+        &self,
+        stories: &[Vec<String>],
+        others: &[Vec<String>],
+        variables: &Variables,
+        tell: impl FnOnce() -> anyhow::Result<Variables> + Send,
+    ) -> anyhow::Result<Results> {
+        thread::scope(|scope| {
+            let stories = scope.spawn(|| {
+                let mut all = variables.clone();
+                all.extend(tell().inspect_err(|error| eprintln!("error: {error:#}"))?);
+                self.test(stories, &all)
+            });
+            let others = self.test(others, variables);
+            let stories = stories.join().unwrap_or_else(|panic| resume_unwind(panic));
+            Ok(others?.and(stories?))
+        })
     }
 
-    /// Runs the tests; what they say passes through as it comes.
-    fn test(
-        &self,
-        arguments: &Arguments,
-        variables: Variables,
-    ) -> anyhow::Result<(ExitStatus, Tally)> {
+    /// Calls cargo once for each list of words; what the tests say passes through as it comes.
+    fn test(&self, calls: &[Vec<String>], variables: &Variables) -> anyhow::Result<Results> {
+        let mut results = Results { ended_well: true, tally: Tally::default() };
+        for words in calls {
+            results = results.and(self.call(words, variables)?);
+        }
+        Ok(results)
+    }
+
+    fn call(&self, words: &[String], variables: &Variables) -> anyhow::Result<Results> {
         let mut child = self
             .command()
-            .args(arguments.test())
-            .envs(variables)
+            .args(words)
+            .envs(variables.iter().map(|(name, value)| (name, value)))
             .env("RUST_TEST_THREADS", TEST_THREADS)
             .stdout(Stdio::piped())
             .spawn()
@@ -160,12 +225,11 @@ impl Runner<'_> {
             let line = line.context("read what cargo says")?;
             let line = String::from_utf8_lossy(&line);
             tally.read(&line);
-            if echo.shows(&line) {
-                writeln!(io::stdout().lock(), "{line}").context("write to standard output")?;
-            }
+            say(&echo.next(&line))?;
         }
+        say(&echo.rest())?;
         let status = child.wait().context("wait for cargo")?;
-        Ok((status, tally))
+        Ok(Results { ended_well: status.success(), tally })
     }
 
     fn command(&self) -> Command {
@@ -173,6 +237,11 @@ impl Runner<'_> {
         command.current_dir(self.root).stdin(Stdio::null());
         command
     }
+}
+
+/// Says what belongs together without a line of somebody else in between.
+fn say(text: &str) -> anyhow::Result<()> {
+    io::stdout().lock().write_all(text.as_bytes()).context("write to standard output")
 }
 
 fn list(brokers: &[Ready]) -> String {

@@ -180,7 +180,7 @@ fn by_backlog(bounds: Bounds, current: Replicas, findings: &Findings) -> Verdict
             Verdict::free(held, Reason::Idle)
         };
     }
-    if bounds.min() == Replicas::ZERO && findings.zero.is_proven() {
+    if bounds.permit_zero() && findings.zero.is_proven() {
         return Verdict::free(Replicas::ZERO, Reason::Idle);
     }
     let reason = reason_for(bounds, terms);
@@ -266,6 +266,6 @@ fn held_until(policy: &Policy, memory: &Memory, peak: Wish, verdict: Verdict) ->
     }
     let lower = (verdict.limited_by == Some(LimitedBy::Stabilization))
         .then(|| after(peak.at, policy.scale_down_window));
-    let zero = memory.zero_due(policy).filter(|_| bounds.min() == Replicas::ZERO);
+    let zero = memory.zero_due(policy).filter(|_| bounds.permit_zero());
     [lower, zero].into_iter().flatten().min()
 }

@@ -7,7 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use warren_api::{MessagePipelineStatus, Observed, QueueStatus, ScalingStatus};
 use warren_core::{
     names::QueueName,
-    scaling::{Doubt, Reading, Replicas, Zero},
+    scaling::{Doubt, Mode, Reading, Replicas, Zero},
 };
 
 use crate::{
@@ -31,10 +31,10 @@ pub(super) fn all(
         name: queue.name.to_string(),
         retry_mode: Some("Tiered".to_owned()),
         revision: Some(REVISION),
-        scaling: workers
-            .queues
-            .get(&queue.name)
-            .map(|reading| scaling(reading, told(queue).and_then(|told| told.scaling.as_ref()))),
+        scaling: workers.queues.get(&queue.name).map(|reading| {
+            let told = told(queue).and_then(|told| told.scaling.as_ref());
+            scaling(reading, queue.scaling.mode, told)
+        }),
     };
     pipeline.queues.iter().map(queue).collect()
 }
@@ -84,7 +84,7 @@ fn age_between(old: &Observed, new: &Observed) -> Option<Duration> {
 }
 
 /// Before anything was decided, as after a start of the operator, what was told last stays.
-fn scaling(reading: &QueueReading, told: Option<&ScalingStatus>) -> ScalingStatus {
+fn scaling(reading: &QueueReading, mode: Mode, told: Option<&ScalingStatus>) -> ScalingStatus {
     let counts = |base: ScalingStatus| ScalingStatus {
         current: Some(reading.current.get()),
         ready: Some(reading.ready.get()),
@@ -94,8 +94,10 @@ fn scaling(reading: &QueueReading, told: Option<&ScalingStatus>) -> ScalingStatu
         return counts(told.cloned().unwrap_or_default());
     };
     let decision = &scaling.decision;
-    // What is at zero needs no proof any more: a poll that failed would be a write for nothing.
+    // What is at zero, or never goes there, needs no proof: a poll that failed would be a write for
+    // nothing.
     let is_at_zero = decision.desired == Replicas::ZERO && reading.current == Replicas::ZERO;
+    let needs_proof = mode.permits_zero() && !is_at_zero;
     ScalingStatus {
         desired: Some(decision.desired.get()),
         wanted: decision.want().map(Replicas::get),
@@ -103,7 +105,7 @@ fn scaling(reading: &QueueReading, told: Option<&ScalingStatus>) -> ScalingStatu
         limited_by: decision.limited_by.map(|by| by.as_str().to_owned()),
         last_scale_time: scaling.last_change.map(Time),
         not_before: decision.held_until.map(Time),
-        zero: (!is_at_zero).then(|| zero(decision.zero)),
+        zero: needs_proof.then(|| zero(decision.zero)),
         observed: measured(scaling),
         ..counts(ScalingStatus::default())
     }
@@ -151,7 +153,9 @@ fn seen<T: Copy>(reading: &Reading<T>, now: Timestamp) -> Option<(T, Timestamp)>
 
 #[cfg(test)]
 mod tests {
-    use warren_core::scaling::{Authority, Decision, Observation, Reason, Totals, Why};
+    use std::num::NonZeroU32;
+
+    use warren_core::scaling::{Authority, Bounds, Decision, Observation, Reason, Totals, Why};
 
     use super::*;
     use crate::fixtures::{noon, smallest};
@@ -189,7 +193,7 @@ mod tests {
         assert_eq!(last_changes(&status), [(name, noon())].into());
     }
 
-    fn told(current: u32, desired: u32, proof: Zero) -> ScalingStatus {
+    fn told(mode: Mode, current: u32, desired: u32, proof: Zero) -> ScalingStatus {
         let current = Replicas::new(current);
         let decision = Decision {
             desired: Replicas::new(desired),
@@ -215,14 +219,27 @@ mod tests {
             foreign_scaler: None,
             endpoint: None,
         };
-        super::scaling(&reading, None)
+        super::scaling(&reading, mode, None)
     }
 
     #[test]
     fn a_proof_of_zero_is_told_while_there_are_workers_and_is_no_news_without() {
         let proofs = [Zero::NotProven(Doubt::Ready), Zero::Proven(REFRESH)];
-        assert_eq!(told(0, 0, proofs[0]), told(0, 0, proofs[1]));
-        assert_ne!(told(1, 1, proofs[0]), told(1, 1, proofs[1]));
-        assert_eq!(told(1, 0, proofs[1]).zero.as_deref(), Some("proven"));
+        let sleepy = Mode::Auto(Bounds::new(0, 5).unwrap());
+        assert_eq!(told(sleepy, 0, 0, proofs[0]), told(sleepy, 0, 0, proofs[1]));
+        assert_ne!(told(sleepy, 1, 1, proofs[0]), told(sleepy, 1, 1, proofs[1]));
+        assert_eq!(told(sleepy, 1, 0, proofs[1]).zero.as_deref(), Some("proven"));
+    }
+
+    #[test]
+    fn what_never_goes_to_zero_is_told_of_no_proof() {
+        let modes = [
+            Mode::Auto(Bounds::new(1, 5).unwrap()),
+            Mode::External(Replicas::ONE),
+            Mode::Fixed(NonZeroU32::MIN),
+        ];
+        for mode in modes {
+            assert_eq!(told(mode, 1, 1, Zero::Proven(REFRESH)).zero, None, "{mode:?}");
+        }
     }
 }

@@ -29,6 +29,9 @@ use crate::rig::{Rig, SOON, counted, id};
 
 /// How often the broker is restarted.
 const RESTARTS: usize = 20;
+/// Messages between two restarts, which take longer than the two good seconds after which a
+/// connection forgets its back-off.
+const BETWEEN: usize = 500;
 /// How soon the next message follows: more would only take from the brokers what they boot with.
 const PACE: Duration = Duration::from_millis(5);
 
@@ -131,7 +134,7 @@ async fn twenty_restarts(version: &'static str) {
     for _ in 0..RESTARTS {
         let before = confirmed.lock().unwrap().len();
         wait_until(SOON * 2, "publishing goes on after a restart", async || {
-            confirmed.lock().unwrap().len() > before + 20
+            confirmed.lock().unwrap().len() > before + BETWEEN
         })
         .await;
         own.restart().await;

@@ -1,9 +1,13 @@
 //! What cargo is called with, given what was typed after `--`.
 
+use std::collections::BTreeSet;
+
 /// The package that tests make crash.
 pub(super) const WORKER: &str = "warren-worker";
 /// Its feature with which a test chooses the point of the crash.
 pub(super) const FAILPOINTS: &str = "failpoints";
+/// The target with the stories of the cluster, the only one of its name.
+const STORIES_TARGET: &str = "stories";
 
 /// The words for cargo and those for the test programs.
 #[derive(Debug, PartialEq, Eq)]
@@ -53,19 +57,40 @@ impl Arguments {
         ["--workspace"].into_iter().chain(features).collect()
     }
 
-    /// Runs all tests to the end: totals of half of them would mislead. What a passed test printed
-    /// is shown, because it may say that it skipped.
-    pub(super) fn test(&self) -> Vec<&str> {
+    /// Whether all tests run, each of them.
+    pub(super) fn is_everything(&self) -> bool {
+        self.cargo.is_empty()
+    }
+
+    /// Runs all tests of the `chosen` targets to the end: totals of half of them would mislead.
+    /// What a passed test printed is shown, because it may say that it skipped.
+    pub(super) fn test(&self, chosen: &[&str]) -> Vec<String> {
         let mut words = vec!["test", "--locked", "--no-fail-fast"];
         if self.packages.is_empty() {
             words.push("--workspace");
             words.extend(self.excluded.iter().flat_map(|package| ["--exclude", *package]));
         }
+        words.extend(chosen);
         words.extend(self.features.iter().map(String::as_str));
         words.extend(self.cargo.iter().map(String::as_str));
         words.extend(["--", "--show-output"]);
         words.extend(self.programs.iter().map(String::as_str));
-        words
+        words.into_iter().map(str::to_owned).collect()
+    }
+
+    /// The call that tells the stories and nothing else. It is about all packages too, or cargo
+    /// would build what they share with other features.
+    pub(super) fn stories(&self) -> Vec<String> {
+        self.test(&["--test", STORIES_TARGET])
+    }
+
+    /// The calls for everything but the stories, given the names of all test targets. Examples in
+    /// documentation are a call of their own for cargo.
+    pub(super) fn others(&self, tests: &BTreeSet<String>) -> Vec<Vec<String>> {
+        let tests = tests.iter().map(String::as_str).filter(|name| *name != STORIES_TARGET);
+        let mut chosen = vec!["--lib", "--bins"];
+        chosen.extend(tests.flat_map(|name| ["--test", name]));
+        vec![self.test(&chosen), self.test(&["--doc"])]
     }
 }
 
@@ -91,7 +116,7 @@ mod tests {
 
     fn test_line(typed: &str, failpoints: bool) -> String {
         let typed: Vec<_> = typed.split_whitespace().map(str::to_owned).collect();
-        Arguments::new(&typed, failpoints).test().join(" ")
+        Arguments::new(&typed, failpoints).test(&[]).join(" ")
     }
 
     #[test]
@@ -112,10 +137,29 @@ mod tests {
         assert!(arguments.concern("warren-e2e") && !arguments.name("warren-e2e"));
         arguments.exclude("warren-e2e");
         assert!(!arguments.concern("warren-e2e"));
-        let line = arguments.test().join(" ");
+        let line = arguments.test(&[]).join(" ");
         assert!(line.contains("--workspace --exclude warren-e2e "), "{line}");
         let typed = ["-p".to_owned(), "warren-core".to_owned()];
         assert!(!Arguments::new(&typed, false).concern("warren-e2e"));
+    }
+
+    #[test]
+    fn the_stories_and_the_others_are_everything_once() {
+        let arguments = Arguments::new(&["--".to_owned(), "pause".to_owned()], true);
+        assert!(arguments.is_everything());
+        let tests = ["it", "stories", "more"].map(str::to_owned).into();
+        let start = "test --locked --no-fail-fast --workspace";
+        let end = "--features warren-worker/failpoints -- --show-output pause";
+        assert_eq!(arguments.stories().join(" "), format!("{start} --test stories {end}"));
+        let others: Vec<_> = arguments.others(&tests).iter().map(|call| call.join(" ")).collect();
+        assert_eq!(
+            others,
+            [
+                format!("{start} --lib --bins --test it --test more {end}"),
+                format!("{start} --doc {end}")
+            ]
+        );
+        assert!(!Arguments::new(&["--lib".to_owned()], true).is_everything());
     }
 
     #[test]

@@ -31,6 +31,17 @@ impl Tally {
         }
     }
 
+    /// These results and others.
+    pub(super) fn and(mut self, other: Self) -> Self {
+        self.passed += other.passed;
+        self.failed += other.failed;
+        self.ignored += other.ignored;
+        self.programs += other.programs;
+        self.skips.extend(other.skips);
+        self.ignores.extend(other.ignores);
+        self
+    }
+
     /// How many test programs said how they ended.
     pub(super) fn programs(&self) -> u64 {
         self.programs
@@ -118,6 +129,24 @@ mod tests {
              3 passed, 0 failed, 3 skipped"
         );
         assert!(tally.good());
+    }
+
+    #[test]
+    fn results_of_two_runs_are_added_up() {
+        let one = tally(
+            "test a ... ignored, needs a moon\n\
+             test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out",
+        );
+        let other = tally(
+            "SKIPPED: b: no disk\n\
+             test result: FAILED. 4 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out",
+        );
+        let both = one.and(other);
+        assert_eq!(
+            both.to_string(),
+            "test a ... ignored, needs a moon\nSKIPPED: b: no disk\n6 passed, 2 failed, 2 skipped"
+        );
+        assert_eq!((both.programs(), both.good()), (2, false));
     }
 
     #[test]

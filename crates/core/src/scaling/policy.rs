@@ -86,6 +86,16 @@ pub enum BoundsError {
     },
 }
 
+impl Mode {
+    /// Whether an empty queue has its last worker taken away.
+    pub fn permits_zero(self) -> bool {
+        match self {
+            Self::Auto(bounds) => bounds.permit_zero(),
+            Self::External(_) | Self::Fixed(_) => false,
+        }
+    }
+}
+
 impl Bounds {
     /// Takes `minReplicas` and `maxReplicas`.
     ///
@@ -109,6 +119,11 @@ impl Bounds {
     /// The highest number of replicas.
     pub const fn max(self) -> Replicas {
         self.max
+    }
+
+    /// Whether no replica is within the bounds.
+    pub fn permit_zero(self) -> bool {
+        self.min == Replicas::ZERO
     }
 
     /// The nearest number within the bounds.

@@ -13,8 +13,7 @@ const PIPELINES: usize = 20;
 const READY: Duration = Duration::from_secs(120);
 /// Three intervals of 60 s: every pipeline is looked at at least twice.
 const WATCHED: Duration = Duration::from_secs(180);
-/// A queue is proven empty after 60 s without work, and what is proven is told by the look after
-/// that, an interval with its jitter later.
+/// What changed after a look is told by the next, an interval with its jitter later.
 const SETTLED: Duration = Duration::from_secs(150);
 /// What counts writes at the two HTTP clients of the operator.
 const WRITES: [&str; 2] = ["warren_kube_writes_total", "warren_broker_writes_total"];
@@ -84,8 +83,7 @@ fn is_at_rest(pipeline: &MessagePipeline) -> bool {
     let scaling = &status["queues"][0]["scaling"];
     let observed = &scaling["observed"];
     let sleeps = scaling["desired"] == 0 && scaling["current"] == 0 && observed["unacked"] == 0;
-    // Workers that may not go are told of the proof all the same, once.
-    let waits = scaling["reason"] == "Fixed" && scaling["zero"] == "proven";
+    let waits = scaling["reason"] == "Fixed" && observed["unacked"] == 0;
     (sleeps || waits) && observed["consumers"] == scaling["ready"]
 }
 
