@@ -17,11 +17,13 @@ use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 /// What passes when nothing else is asked for.
 const DEFAULT_FILTER: &str = "info";
 
-/// Where libraries log what is other people's data: returned messages with their bodies, and answers
-/// of the API server that make no sense, among them Secrets.
+/// What libraries say that reaches the log only when its target is named.
 ///
-/// It reaches the log only when the target is named.
-const PAYLOADS: [&str; 2] = ["lapin::returned_messages", "kube_client::client"];
+/// The first two say other people's data: returned messages with their bodies, and answers of the
+/// API server that make no sense, among them Secrets. The last says an error for each channel that
+/// the broker closes, which is how it answers a question about a queue that is not there, and for
+/// each connection; who asked, or was connected, tells that where it is news.
+const HELD: [&str; 3] = ["lapin::returned_messages", "kube_client::client", "lapin::channel"];
 
 /// The part of a command line that is about the log; flatten it into the program's own.
 #[derive(Clone, Debug, clap::Args)]
@@ -92,7 +94,7 @@ impl FromStr for Filter {
 
 impl Filter {
     fn to_env_filter(&self) -> EnvFilter {
-        let unnamed = PAYLOADS.into_iter().filter(|target| !self.0.contains(target));
+        let unnamed = HELD.into_iter().filter(|target| !self.0.contains(target));
         let held = unnamed.map(|target| format!("{target}=off"));
         let directives: Vec<String> = std::iter::once(self.0.clone()).chain(held).collect();
         EnvFilter::new(directives.join(","))
@@ -206,11 +208,11 @@ mod tests {
     }
 
     #[test]
-    fn payloads_are_logged_only_when_asked_for_by_name() {
+    fn what_is_held_is_logged_only_when_asked_for_by_name() {
         let passes = |asked: &str| Filter(asked.to_owned()).to_env_filter().to_string();
         assert!(passes("trace").contains("lapin::returned_messages=off"));
         assert!(passes("debug").contains("kube_client::client=off"));
-        for target in PAYLOADS {
+        for target in HELD {
             let by_name = passes(&format!("info,{target}=warn"));
             assert!(by_name.contains(&format!("{target}=warn")), "{by_name}");
             assert!(!by_name.contains(&format!("{target}=off")), "{by_name}");

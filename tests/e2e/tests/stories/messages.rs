@@ -52,7 +52,9 @@ fn every_message_with_a_2xx_reaches_every_queue_and_the_workers_come_and_go() {
             .await;
         }
         for queue in QUEUES {
-            let received = scene.stage.receiver.received_in_full(&scene.path(queue)).await.unwrap();
+            let path = scene.path(queue);
+            let all = async || scene.stage.receiver.received_in_full(&path).await;
+            let received = until(READY, "the receiver answers", all).await;
             let ids: BTreeSet<_> = received.messages.as_ref().unwrap().keys().cloned().collect();
             assert!(accepted.is_subset(&ids), "{queue} lost messages");
             let repeats = received.deliveries - u64::try_from(received.ids).unwrap();

@@ -82,19 +82,28 @@ fn is_at_rest(pipeline: &MessagePipeline) -> bool {
     let status = serde_json::to_value(&pipeline.status).expect("a status is JSON");
     let scaling = &status["queues"][0]["scaling"];
     let observed = &scaling["observed"];
-    let sleeps = scaling["desired"] == 0 && scaling["current"] == 0 && observed["unacked"] == 0;
-    let waits = scaling["reason"] == "Fixed" && observed["unacked"] == 0;
-    (sleeps || waits) && observed["consumers"] == scaling["ready"]
+    let numbers = ["current", "ready"].map(|number| &scaling[number]);
+    let is_there = numbers.into_iter().all(|number| *number == scaling["desired"]);
+    let is_empty = observed["ready"] == 0 && observed["unacked"] == 0;
+    // Who sleeps cannot be asked, and who is awake is asked every 5 s.
+    let conditions = status["conditions"].as_array().expect("it is Ready");
+    let is_asked = conditions.iter().any(|one| one["type"] == "EndpointAccepting");
+    is_there && is_empty && (is_asked || scaling["desired"] == 0)
 }
 
 async fn writes(scene: &Scene) -> Vec<f64> {
-    let figures = scene.operator.figures().await.unwrap();
+    let figures = figures(scene).await;
     let of = |name: &&str| *figures.get(*name).unwrap_or_else(|| panic!("no metric {name}"));
     WRITES.iter().map(of).collect()
 }
 
 async fn figure(scene: &Scene, name: &str) -> f64 {
-    scene.operator.figures().await.unwrap()[name]
+    figures(scene).await[name]
+}
+
+/// The metrics of the operator, once they can be had: the way to a pod breaks at times.
+async fn figures(scene: &Scene) -> BTreeMap<String, f64> {
+    until(READY, "the operator's metrics", async || scene.operator.figures().await).await
 }
 
 /// The status of every pipeline.

@@ -42,12 +42,11 @@ fn an_operator_killed_while_workers_rise_changes_no_replicas_and_no_pod_and_lose
         assert!(backlog > 3_000, "a backlog of {backlog} does not last until the restart is over");
 
         nothing_moves(scene, &orders, &operator::run_of(&old).unwrap()).await;
-        until(RECEIVED, "every message is received", async || {
+        let received = until(RECEIVED, "every message is received", async || {
             let received = scene.stage.receiver.received(&path).await?;
-            if received.ids == MESSAGES { Ok(()) } else { Err(format!("{received:?}")) }
+            if received.ids == MESSAGES { Ok(received) } else { Err(format!("{received:?}")) }
         })
         .await;
-        let received = scene.stage.receiver.received(&path).await.unwrap();
         assert_eq!(received.deliveries, MESSAGES as u64, "finished work was done again");
         orders.until_replicas("email", 0, RECEIVED).await;
     });
