@@ -28,7 +28,7 @@ use crate::{
     events::Event,
     pipeline::{Pipeline, Queue},
     resources::names,
-    workers::{EndpointReading, QueueReading, Scaling, WorkersReason, WorkersTrouble},
+    workers::{EndpointReading, Past, QueueReading, Scaling, WorkersReason, WorkersTrouble},
 };
 
 /// The least time between two writes.
@@ -145,9 +145,9 @@ impl QueueKeeper {
         }
     }
 
-    /// Takes over when the number was last written, by whomever kept the queue before.
-    pub(crate) fn was_changed(&mut self, at: Timestamp) {
-        self.decider.changed(at);
+    /// Takes over from whomever kept the queue before.
+    pub(crate) fn take_over(&mut self, past: Past) {
+        self.decider.take_over(past);
     }
 
     /// The queue.

@@ -58,6 +58,12 @@ impl Memory {
         }
     }
 
+    /// The same, where a suspension has taken the workers.
+    #[must_use]
+    pub fn after_suspension(self) -> Self {
+        Self { is_stopped: true, ..self }
+    }
+
     /// Starts the proof of an empty queue again.
     ///
     /// To be called when what was read before may be about something else: after the broker was
@@ -69,10 +75,11 @@ impl Memory {
     /// This memory if it was in use until a moment ago, else a fresh one.
     ///
     /// A loop that stood still, a laptop that slept and a clock that was set all leave a gap
-    /// in which nothing was observed, so nothing may be concluded from it.
+    /// in which nothing was observed, so nothing may be concluded from it. What we did ourselves is
+    /// known all the same.
     pub(super) fn continued(mut self, current: Replicas, now: Timestamp) -> Self {
         if now < self.decided_at || elapsed(self.decided_at, now) > FRESH_FOR {
-            return Self::seeded(current, now);
+            return Self { is_stopped: self.is_stopped, ..Self::seeded(current, now) };
         }
         self.decided_at = now;
         self

@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 
 use warren_core::scaling::{
-    Authority, Bounds, BoundsError, LimitedBy, Mode, Observation, Policy, Reason, Replicas,
+    Authority, Bounds, BoundsError, LimitedBy, Memory, Mode, Observation, Policy, Reason, Replicas,
 };
 
 use super::{
@@ -151,6 +151,21 @@ fn after_a_suspension_somebody_else_finds_workers_to_go_on_from() {
     watch.decide(seen(0, 0, 0));
     watch.policy = policy;
     assert_eq!(outcome(&watch.decide(unseen(seen(0, 0, 0)))).0, 1, "messages may wait");
+}
+
+#[test]
+fn a_suspension_is_known_after_a_gap_and_from_whoever_decided_before() {
+    let policy = Policy { mode: external(2), ..policy() };
+    let mut watch = Watch::start(Policy { suspended: true, ..policy }, 4);
+    watch.decide(seen(4, 0, 0));
+    watch.policy = policy;
+    watch.pass(seconds(60));
+    assert_eq!(watch.decide(seen(0, 0, 0)).desired.get(), 2);
+
+    let mut watch = Watch::start(policy, 0);
+    watch.memory = watch.memory.map(Memory::after_suspension);
+    assert_eq!(watch.decide(seen(0, 0, 0)).desired.get(), 2);
+    assert_eq!(Watch::start(policy, 0).decide(seen(0, 0, 0)).desired.get(), 0);
 }
 
 #[test]
