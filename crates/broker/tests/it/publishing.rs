@@ -286,22 +286,28 @@ async fn a_publisher_that_closes_confirms_what_it_has_and_takes_no_more() {
     for_each_broker(async |vhost| {
         exchange_and_queue(vhost).await;
         let publisher = vhost.publisher(Settings::producer("test/publish")).await;
-        let many = (0..500).map(|number| {
+        // Each publishes until it may no more.
+        let many = (0..50).map(|number| {
             let publisher = publisher.clone();
-            let publication = publication("x", "q", &format!("m{number}"));
-            tokio::spawn(async move { publisher.publish(publication).await })
+            tokio::spawn(async move {
+                let mut stored = 0;
+                loop {
+                    let publication = publication("x", "q", &format!("m{number}-{stored}"));
+                    match publisher.publish(publication).await {
+                        Ok(()) => stored += 1,
+                        Err(error) => break (stored, error),
+                    }
+                }
+            })
         });
         let many: Vec<_> = many.collect();
         wait_until(PATIENCE, "messages under way", async || publisher.in_flight() > 0).await;
         assert_eq!(publisher.close(PATIENCE).await, 0);
         assert_eq!(*publisher.state().borrow(), PublisherState::Closed);
-        let outcomes = join_all(many).await.into_iter().map(Result::unwrap);
         let mut stored = 0;
-        for outcome in outcomes {
-            match outcome {
-                Ok(()) => stored += 1,
-                Err(error) => assert!(!error.outcome_unknown(), "{error}"),
-            }
+        for (count, error) in join_all(many).await.into_iter().map(Result::unwrap) {
+            stored += count;
+            assert!(!error.outcome_unknown(), "{error}");
         }
         assert_eq!(usize::try_from(vhost.depth("q").await.ready).unwrap(), stored);
         let late = publisher.publish(publication("x", "q", "late")).await.unwrap_err();
