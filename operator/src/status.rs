@@ -14,7 +14,7 @@ use warren_api::{
     conditions::{ConditionReason, ConditionStatus, ConditionType},
 };
 
-pub(crate) use self::{departing::departing, queues::pasts};
+pub(crate) use self::{departing::departing, queues::last_changes};
 use crate::{
     children::ChildrenReading,
     conditions::{self, Evidence, Judgement, PARTS, reason_of},

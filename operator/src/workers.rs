@@ -72,15 +72,6 @@ pub struct Scaling {
     pub last_change: Option<Timestamp>,
 }
 
-/// What was told last of the number of a queue's workers, by whomever decided it before.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Past {
-    /// When it last changed; nothing when it never did.
-    pub last_change: Option<Timestamp>,
-    /// Whether a suspension had taken the workers.
-    pub was_suspended: bool,
-}
-
 /// What keeps workers from working.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WorkersTrouble {

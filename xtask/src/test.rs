@@ -60,19 +60,20 @@ pub(crate) fn run(paths: &Paths, root: &Path, options: &Test) -> anyhow::Result<
     let mut variables = vec![(BROKERS, list(&brokers).into())];
 
     // Every program first: a test of one package may start the program of another.
-    let built = Built::new(&options.cargo, root, arguments.build())?;
+    // Tests are built with more features, and cargo puts those programs in their place.
+    let built = Built::new(&options.cargo, root, arguments.build())?.set_aside()?;
     if ground.exists() || arguments.concern(CHART) {
         let helm = ground::named_helm(&options.cluster);
         let helm = helm.map_or_else(|| cluster::ensure_helm(paths), Ok)?;
         variables.push((ground::HELM, helm.into_os_string()));
     }
     let tell = || told(&ground, paths, root, options, &built);
-    let results = if ground.exists() && arguments.is_everything() {
+    let results = if ground.exists() && arguments.is_whole_workspace() {
         let (stories, others) = (arguments.stories(), arguments.others(&workspace.tests));
-        runner.beside(&[stories], &others, &variables, tell)?
+        runner.beside(&[stories], &others, &variables, tell)
     } else {
         variables.extend(tell()?);
-        runner.test(&[arguments.test(&[])], &variables)?
+        runner.test(&[arguments.test(&[])], &variables)
     };
     let Results { ended_well, tally } = results;
 
@@ -148,7 +149,6 @@ struct Workspace {
 }
 
 /// How the calls of cargo ended.
-#[derive(Debug, Default)]
 struct Results {
     ended_well: bool,
     tally: Tally,
@@ -174,6 +174,12 @@ impl Workspace {
 }
 
 impl Results {
+    /// Of what could not be run, which is told here.
+    fn none(error: &anyhow::Error) -> Self {
+        eprintln!("error: {error:#}");
+        Self { ended_well: false, tally: Tally::default() }
+    }
+
     fn and(self, other: Self) -> Self {
         Self { ended_well: self.ended_well && other.ended_well, tally: self.tally.and(other.tally) }
     }
@@ -187,26 +193,27 @@ impl Runner<'_> {
         others: &[Vec<String>],
         variables: &Variables,
         tell: impl FnOnce() -> anyhow::Result<Variables> + Send,
-    ) -> anyhow::Result<Results> {
+    ) -> Results {
         thread::scope(|scope| {
-            let stories = scope.spawn(|| {
-                let mut all = variables.clone();
-                all.extend(tell().inspect_err(|error| eprintln!("error: {error:#}"))?);
-                self.test(stories, &all)
+            let stories = scope.spawn(|| match tell() {
+                Ok(told) => {
+                    let all = variables.iter().cloned().chain(told).collect();
+                    self.test(stories, &all)
+                }
+                Err(error) => Results::none(&error),
             });
             let others = self.test(others, variables);
-            let stories = stories.join().unwrap_or_else(|panic| resume_unwind(panic));
-            Ok(others?.and(stories?))
+            others.and(stories.join().unwrap_or_else(|panic| resume_unwind(panic)))
         })
     }
 
     /// Calls cargo once for each list of words; what the tests say passes through as it comes.
-    fn test(&self, calls: &[Vec<String>], variables: &Variables) -> anyhow::Result<Results> {
-        let mut results = Results { ended_well: true, tally: Tally::default() };
-        for words in calls {
-            results = results.and(self.call(words, variables)?);
-        }
-        Ok(results)
+    fn test(&self, calls: &[Vec<String>], variables: &Variables) -> Results {
+        let nothing = Results { ended_well: true, tally: Tally::default() };
+        calls.iter().fold(nothing, |results, words| {
+            let more = self.call(words, variables);
+            results.and(more.unwrap_or_else(|error| Results::none(&error)))
+        })
     }
 
     fn call(&self, words: &[String], variables: &Variables) -> anyhow::Result<Results> {

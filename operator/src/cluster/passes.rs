@@ -223,7 +223,7 @@ impl Passes {
             object: object.object_ref(&()),
             pipeline: pipeline.clone(),
             login: pass.ready.as_ref().map(|ready| ready.login.clone()),
-            pasts: status::pasts(previous),
+            last_changes: status::last_changes(previous),
             paused: pass.paused.is_some(),
             repaired: !pass.repaired.is_empty(),
         });

@@ -5,7 +5,7 @@
 use jiff::Timestamp;
 use warren_core::scaling::{self, Decision, Memory, Observation, Policy};
 
-use crate::workers::{Past, Scaling};
+use crate::workers::Scaling;
 
 /// Decides the number of one queue's workers.
 #[derive(Debug)]
@@ -15,15 +15,12 @@ pub(crate) struct Decider {
     memory: Option<Memory>,
     scaling: Option<Scaling>,
     last_change: Option<Timestamp>,
-    /// Whether a suspension had taken the workers before the first decision.
-    was_suspended: bool,
 }
 
 impl Decider {
     /// Has decided nothing yet.
     pub(crate) fn new(policy: Policy) -> Self {
-        let was_suspended = false;
-        Self { policy, memory: None, scaling: None, last_change: None, was_suspended }
+        Self { policy, memory: None, scaling: None, last_change: None }
     }
 
     /// What it decides by.
@@ -39,21 +36,12 @@ impl Decider {
     /// Decides how many workers there should be.
     pub(crate) fn decide(&mut self, observation: Observation, now: Timestamp) -> Decision {
         let memory = self.memory.take();
-        let memory = memory.unwrap_or_else(|| {
-            let memory = Memory::seeded(observation.current, now);
-            if self.was_suspended { memory.after_suspension() } else { memory }
-        });
+        let memory = memory.unwrap_or_else(|| Memory::seeded(observation.current, now));
         let (decision, memory) = scaling::decide(&self.policy, memory, &observation, now);
         self.memory = Some(memory);
         let last_change = self.last_change;
         self.scaling = Some(Scaling { decision, observation, at: now, last_change });
         decision
-    }
-
-    /// Goes on from what was told before the first decision.
-    pub(crate) fn take_over(&mut self, past: Past) {
-        self.last_change = past.last_change;
-        self.was_suspended = past.was_suspended;
     }
 
     /// The number was written at this moment.

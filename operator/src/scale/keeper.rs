@@ -30,7 +30,7 @@ use super::{
     observatory::{Probes, Watch},
     queue::{Order, QueueKeeper, Seen, Written},
     rounds::Ward,
-    scalers::{Kept, Office, Pasts},
+    scalers::{Kept, LastChanges, Office},
     secrets::{self, Lookout},
     staff,
     victims::Staff,
@@ -147,14 +147,14 @@ impl Keeper {
     }
 
     fn equip(&mut self, kept: Kept) {
-        let Kept { pipeline, login, object, paused, pasts, .. } = kept;
+        let Kept { pipeline, login, object, paused, last_changes, .. } = kept;
         let names = pipeline.queues.iter().map(|queue| queue.name.clone());
         let is_same_view = self.queue_names() == names.collect::<Vec<_>>() && self.login == login;
         self.object = object;
         self.paused = paused;
         self.login = login;
         self.secrets.follow(&pipeline);
-        self.keep_queues(&pipeline, &pasts);
+        self.keep_queues(&pipeline, &last_changes);
         self.pipeline = Arc::new(pipeline);
         if !is_same_view || self.watch.is_none() {
             self.open_watch();
@@ -162,7 +162,7 @@ impl Keeper {
     }
 
     /// Queues that stay keep what is known of them.
-    fn keep_queues(&mut self, pipeline: &Pipeline, pasts: &Pasts) {
+    fn keep_queues(&mut self, pipeline: &Pipeline, last_changes: &LastChanges) {
         let mut present = std::mem::take(&mut self.queues);
         for queue in &pipeline.queues {
             let known = present.iter().position(|(keeper, _)| *keeper.queue() == queue.name);
@@ -170,8 +170,8 @@ impl Keeper {
                 Some(index) => present.swap_remove(index).0,
                 None => QueueKeeper::new(pipeline, queue),
             };
-            if let (None, Some(past)) = (known, pasts.get(&queue.name)) {
-                keeper.take_over(*past);
+            if let (None, Some(at)) = (known, last_changes.get(&queue.name)) {
+                keeper.was_changed(*at);
             }
             keeper.follow(queue);
             self.queues.push((keeper, Figures::of(pipeline, queue)));

@@ -6,6 +6,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Client;
 use tokio::{sync::watch, task::JoinHandle};
@@ -21,7 +22,7 @@ use crate::{
     metrics::OperatorMetrics,
     pass::Context,
     pipeline::Pipeline,
-    workers::{Past, WorkersReading},
+    workers::WorkersReading,
 };
 
 /// Keeps the numbers of workers; clones keep the same.
@@ -60,16 +61,16 @@ pub(crate) struct Kept {
     pub(crate) pipeline: Pipeline,
     /// How its broker is reached; nothing while the broker's objects are not known to stand.
     pub(crate) login: Option<Login>,
-    /// What was told last of the numbers of its workers.
-    pub(crate) pasts: Pasts,
+    /// When the numbers of its workers were last written, by anybody before.
+    pub(crate) last_changes: LastChanges,
     /// Whether it is looked and told, but nothing written.
     pub(crate) paused: bool,
     /// Whether objects of the broker were made anew.
     pub(crate) repaired: bool,
 }
 
-/// What was told last of numbers of workers, by queue.
-pub(crate) type Pasts = BTreeMap<QueueName, Past>;
+/// When numbers of workers were last written, by queue.
+pub(crate) type LastChanges = BTreeMap<QueueName, Timestamp>;
 
 /// What all keepers share.
 pub(super) struct Office {

@@ -59,7 +59,7 @@ mod tests {
 
     use super::*;
     use crate::fixtures::{valid, with_spec};
-    use crate::scale::scalers::Pasts;
+    use crate::scale::scalers::LastChanges;
 
     const EMAIL: &str = "{name: email, handler: {log: {}}}";
     const BOTH: &str = "{name: email, handler: {log: {}}}, {name: sms, handler: {log: {}}}";
@@ -70,7 +70,7 @@ mod tests {
             object: ObjectReference::default(),
             pipeline: valid(&with_spec(spec, queues)),
             login: login.map(|host| Login::new(host, "admin", Secret::new("secret"))),
-            pasts: Pasts::new(),
+            last_changes: LastChanges::new(),
             paused: false,
             repaired: false,
         }

@@ -7,12 +7,12 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use warren_api::{MessagePipelineStatus, Observed, QueueStatus, ScalingStatus};
 use warren_core::{
     names::QueueName,
-    scaling::{Doubt, Mode, Reading, Reason, Replicas, Zero},
+    scaling::{Doubt, Mode, Reading, Replicas, Zero},
 };
 
 use crate::{
     pipeline::{Pipeline, Queue},
-    workers::{Past, QueueReading, Scaling, WorkersReading},
+    workers::{QueueReading, Scaling, WorkersReading},
 };
 
 /// The shortest time between two writes for the sake of measurements alone.
@@ -39,15 +39,11 @@ pub(super) fn all(
     pipeline.queues.iter().map(queue).collect()
 }
 
-/// What a status tells of the numbers of workers.
-pub(crate) fn pasts(status: &MessagePipelineStatus) -> BTreeMap<QueueName, Past> {
+/// When the numbers of workers were last written, as a status tells it.
+pub(crate) fn last_changes(status: &MessagePipelineStatus) -> BTreeMap<QueueName, Timestamp> {
     let told = status.queues.iter().filter_map(|queue| {
-        let scaling = queue.scaling.as_ref()?;
-        let past = Past {
-            last_change: scaling.last_scale_time.as_ref().map(|at| at.0),
-            was_suspended: scaling.reason.as_deref() == Some(Reason::Suspended.as_str()),
-        };
-        Some((QueueName::new(&*queue.name).ok()?, past))
+        let name = QueueName::new(&*queue.name).ok()?;
+        Some((name, queue.scaling.as_ref()?.last_scale_time.as_ref()?.0))
     });
     told.collect()
 }
@@ -159,7 +155,7 @@ fn seen<T: Copy>(reading: &Reading<T>, now: Timestamp) -> Option<(T, Timestamp)>
 mod tests {
     use std::num::NonZeroU32;
 
-    use warren_core::scaling::{Authority, Bounds, Decision, Observation, Totals, Why};
+    use warren_core::scaling::{Authority, Bounds, Decision, Observation, Reason, Totals, Why};
 
     use super::*;
     use crate::fixtures::{noon, smallest};
@@ -194,28 +190,7 @@ mod tests {
         assert_eq!(next[0].scaling, Some(expected));
         let status =
             MessagePipelineStatus { queues: vec![previous], ..MessagePipelineStatus::default() };
-        let past = Past { last_change: Some(noon()), was_suspended: false };
-        assert_eq!(pasts(&status), [(name, past)].into());
-    }
-
-    #[test]
-    fn a_suspension_is_known_from_what_was_told() {
-        let told = |reason: &str| {
-            let scaling =
-                ScalingStatus { reason: Some(reason.to_owned()), ..ScalingStatus::default() };
-            let queue = QueueStatus {
-                name: "email".to_owned(),
-                scaling: Some(scaling),
-                ..QueueStatus::default()
-            };
-            pasts(&MessagePipelineStatus {
-                queues: vec![queue],
-                ..MessagePipelineStatus::default()
-            })
-        };
-        let email = QueueName::new("email").unwrap();
-        assert!(told("Suspended")[&email].was_suspended);
-        assert!(!told("External")[&email].was_suspended);
+        assert_eq!(last_changes(&status), [(name, noon())].into());
     }
 
     fn told(mode: Mode, current: u32, desired: u32, proof: Zero) -> ScalingStatus {

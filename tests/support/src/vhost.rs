@@ -8,10 +8,7 @@ use std::{
 };
 
 use futures_util::StreamExt;
-use tokio::{
-    sync::watch,
-    time::{Instant, sleep, timeout},
-};
+use tokio::{sync::watch, time::timeout};
 use warren_broker::{
     consumer::{ConsumeSession, Source},
     login::{Login, Secret},
@@ -27,12 +24,13 @@ use warren_core::{
     },
 };
 
-use crate::{brokers::TestBroker, waiting::eventually};
+use crate::{
+    brokers::TestBroker,
+    waiting::{eventually, poll_while},
+};
 
 /// How long a test broker may take for one thing.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// How long until it is asked again.
-const STEP: Duration = Duration::from_millis(50);
 
 /// A virtual host that belongs to one test, with everything in it.
 pub struct TestVhost {
@@ -237,18 +235,12 @@ pub async fn answered<T>(what: &str, call: impl AsyncFnMut() -> Result<T, ApiErr
 }
 
 async fn poll_until_answered<T>(
-    mut call: impl AsyncFnMut() -> Result<T, ApiError>,
+    call: impl AsyncFnMut() -> Result<T, ApiError>,
 ) -> Result<T, ApiError> {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        match call().await {
-            Err(error) if is_no_answer(&error) && Instant::now() < deadline => sleep(STEP).await,
-            answer => return answer,
-        }
-    }
+    poll_while(PATIENCE, call, |answer| answer.as_ref().is_err_and(may_pass)).await
 }
 
-fn is_no_answer(error: &ApiError) -> bool {
+fn may_pass(error: &ApiError) -> bool {
     matches!(error.kind, ApiErrorKind::Transient(_) | ApiErrorKind::Timeout)
 }
 

@@ -24,14 +24,24 @@ pub async fn eventually<T>(
 async fn poll_until_some<T>(
     within: Duration,
     what: &str,
-    mut value: impl AsyncFnMut() -> Option<T>,
+    value: impl AsyncFnMut() -> Option<T>,
+) -> T {
+    let value = poll_while(within, value, Option::is_none).await;
+    value.unwrap_or_else(|| panic!("not within {within:?}: {what}"))
+}
+
+/// Looks again and again while what is seen is not the last word; gives what was seen last.
+pub(crate) async fn poll_while<T>(
+    within: Duration,
+    mut look: impl AsyncFnMut() -> T,
+    goes_on: impl Fn(&T) -> bool,
 ) -> T {
     let deadline = Instant::now() + within;
     loop {
-        if let Some(value) = value().await {
-            return value;
+        let seen = look().await;
+        if !goes_on(&seen) || Instant::now() >= deadline {
+            return seen;
         }
-        assert!(Instant::now() < deadline, "not within {within:?}: {what}");
         sleep(STEP).await;
     }
 }

@@ -57,8 +57,8 @@ impl Arguments {
         ["--workspace"].into_iter().chain(features).collect()
     }
 
-    /// Whether all tests run, each of them.
-    pub(super) fn is_everything(&self) -> bool {
+    /// Whether nothing was typed for cargo, which then is called for all packages and targets.
+    pub(super) fn is_whole_workspace(&self) -> bool {
         self.cargo.is_empty()
     }
 
@@ -146,7 +146,7 @@ mod tests {
     #[test]
     fn the_stories_and_the_others_are_everything_once() {
         let arguments = Arguments::new(&["--".to_owned(), "pause".to_owned()], true);
-        assert!(arguments.is_everything());
+        assert!(arguments.is_whole_workspace());
         let tests = ["it", "stories", "more"].map(str::to_owned).into();
         let start = "test --locked --no-fail-fast --workspace";
         let end = "--features warren-worker/failpoints -- --show-output pause";
@@ -159,7 +159,7 @@ mod tests {
                 format!("{start} --doc {end}")
             ]
         );
-        assert!(!Arguments::new(&["--lib".to_owned()], true).is_everything());
+        assert!(!Arguments::new(&["--lib".to_owned()], true).is_whole_workspace());
     }
 
     #[test]

@@ -284,20 +284,9 @@ fn before_the_broker_was_asked_once_nothing_is_told_but_orders_are_obeyed() {
 }
 
 #[test]
-fn what_was_suspended_before_is_given_back_to_whoever_scales_it() {
-    let scaled = |was_suspended| {
-        let mut scene = Scene::of("scaling: {mode: External, minReplicas: 2}");
-        scene.keeper.take_over(Past { last_change: None, was_suspended });
-        scene.run(1);
-        scene.replicas
-    };
-    assert_eq!((scaled(true), scaled(false)), (2, 0));
-}
-
-#[test]
 fn when_the_number_was_written_before_is_told_until_it_is_written_again() {
     let mut scene = Scene::of("");
-    scene.keeper.take_over(Past { last_change: Some(noon()), was_suspended: false });
+    scene.keeper.was_changed(noon());
     let told = |scene: &Scene| scene.reading().scaling.as_ref().unwrap().last_change;
     scene.run(5);
     assert_eq!(told(&scene), Some(noon()));
