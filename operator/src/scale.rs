@@ -13,6 +13,7 @@ mod foreign;
 mod keeper;
 pub(crate) mod observation;
 pub(crate) mod observatory;
+mod order;
 mod pods;
 mod queue;
 mod rounds;

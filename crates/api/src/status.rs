@@ -147,7 +147,8 @@ pub struct ScalingStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "time")]
     pub not_before: Option<Time>,
-    /// Why the queue is not at zero, or how long it has been proven empty.
+    /// Whether the queue is proven empty, and if not, why; absent at zero, and where the last worker
+    /// never goes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub zero: Option<String>,
     /// The readings that the decision rests on.

@@ -73,6 +73,7 @@ fn scaled(
             totals: Totals::unavailable(Why::NeverRead),
             current: Replicas::new(3),
             ready_workers: Replicas::new(3),
+            expected_consumers: Replicas::new(3),
             authority: Authority::Ours,
         },
         at: noon(),

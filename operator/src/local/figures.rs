@@ -11,6 +11,8 @@ pub(super) struct Figures {
     pub(super) settled: Settled,
     /// Handlers that run.
     pub(super) in_flight: u64,
+    /// Whether it has a consumer.
+    pub(super) consumes: bool,
     /// Whether it takes messages, or rightly does not while its handler's endpoint is sick.
     pub(super) ready: bool,
 }
@@ -69,12 +71,12 @@ impl Figures {
                     figures.settled.retried = whole(value);
                 }
                 "warren_worker_in_flight" => figures.in_flight = whole(value),
-                "warren_worker_consumer_registered" | "warren_worker_breaker_open" => {
-                    figures.ready |= whole(value) > 0;
-                }
+                "warren_worker_consumer_registered" => figures.consumes = whole(value) > 0,
+                "warren_worker_breaker_open" => figures.ready = whole(value) > 0,
                 _ => {}
             }
         }
+        figures.ready |= figures.consumes;
         figures
     }
 }
@@ -108,8 +110,8 @@ warren_worker_consumer_registered{pipeline="orders",queue="email"} 1
 
     #[test]
     fn the_figures_of_a_worker_are_read() {
-        let figures =
-            Figures { settled: Settled { acked: 120, retried: 7 }, in_flight: 4, ready: true };
+        let settled = Settled { acked: 120, retried: 7 };
+        let figures = Figures { settled, in_flight: 4, consumes: true, ready: true };
         assert_eq!(Figures::read(TEXT), figures);
     }
 
@@ -119,7 +121,8 @@ warren_worker_consumer_registered{pipeline="orders",queue="email"} 1
         assert!(!Figures::read(consumer).ready);
         let open = "warren_worker_breaker_open{queue=\"email\"} 1\n";
         for text in [format!("{consumer}{open}"), format!("{open}{consumer}")] {
-            assert!(Figures::read(&text).ready);
+            let figures = Figures::read(&text);
+            assert!(figures.ready && !figures.consumes);
         }
     }
 

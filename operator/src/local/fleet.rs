@@ -35,6 +35,8 @@ pub(super) struct FleetState {
     pub(super) current: Replicas,
     /// Those of them that take messages.
     pub(super) ready: Replicas,
+    /// Those of them that have a consumer.
+    pub(super) consuming: Replicas,
     /// Others, which finish what they have begun.
     pub(super) draining: usize,
     /// What became of messages in this run.
@@ -101,7 +103,7 @@ impl Fleet {
     /// What can be seen of it now.
     pub(super) fn state(&self) -> FleetState {
         let mut state = FleetState { settled: self.earlier, ..FleetState::default() };
-        let (mut current, mut ready) = (0_u64, 0_u64);
+        let (mut current, mut ready, mut consuming) = (0_u64, 0_u64, 0_u64);
         for member in &self.members {
             let shown = member.shown();
             state.settled += shown.settled();
@@ -111,6 +113,7 @@ impl Fleet {
             }
             current += 1;
             ready += u64::from(shown.figures.ready);
+            consuming += u64::from(shown.figures.consumes);
             if shown.crashes >= CRASH_LOOP {
                 state.crashing = Some(format!(
                     "{} crashed {} times, last with {}: see {}",
@@ -123,6 +126,7 @@ impl Fleet {
         }
         state.current = Replicas::saturating(current);
         state.ready = Replicas::saturating(ready);
+        state.consuming = Replicas::saturating(consuming);
         state
     }
 

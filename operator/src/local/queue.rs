@@ -136,7 +136,8 @@ impl QueueCrew {
         let Observation { probe, totals, .. } = self.observation;
         let probed = probe.fresh().map(|probe| probe.ready);
         let ready = probed.or_else(|_| totals.ready.fresh().copied());
-        let why = self.decider.scaling().map(|scaling| why(&scaling.decision));
+        let mode = self.decider.policy().mode;
+        let why = self.decider.scaling().map(|scaling| why(mode, &scaling.decision));
         Row {
             queue: self.name.to_string(),
             ready: ready.ok(),
@@ -173,17 +174,20 @@ fn observe(
         totals: observation::totals(polls, queue, now),
         current: workers.current,
         ready_workers: workers.ready,
+        expected_consumers: workers.consuming,
         authority: Authority::Ours,
     }
 }
 
-/// Why there are so many workers, without the numbers that stand beside it; for the last one, why
-/// it stays.
-fn why(decision: &Decision) -> String {
+/// Why there are so many workers, without the numbers that stand beside it; for a last one that may
+/// go, why it stays.
+fn why(mode: Mode, decision: &Decision) -> String {
     let reason = decision.reason;
     match decision.limited_by {
         Some(limit) => format!("{reason}, limited by {limit}"),
-        None if decision.desired == Replicas::ONE => format!("{reason}, zero {}", decision.zero),
+        None if mode.permits_zero() && decision.desired == Replicas::ONE => {
+            format!("{reason}, zero {}", decision.zero)
+        }
         None => reason.to_string(),
     }
 }

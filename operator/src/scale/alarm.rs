@@ -134,6 +134,7 @@ mod tests {
                     totals: Totals::unavailable(Why::NeverRead),
                     current,
                     ready_workers: ready,
+                    expected_consumers: ready,
                     authority: Authority::Ours,
                 },
                 at: noon(),

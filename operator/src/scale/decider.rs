@@ -3,7 +3,7 @@
 //! Pure: it is told what was observed, and somebody else writes the number.
 
 use jiff::Timestamp;
-use warren_core::scaling::{self, Decision, Memory, Observation, Policy};
+use warren_core::scaling::{self, Decision, Memory, Observation, Policy, Replicas};
 
 use crate::workers::Scaling;
 
@@ -42,6 +42,17 @@ impl Decider {
         let last_change = self.last_change;
         self.scaling = Some(Scaling { decision, observation, at: now, last_change });
         decision
+    }
+
+    /// Begins where a suspension has taken the workers; nothing where something was decided already.
+    pub(crate) fn begin_after_suspension(&mut self, now: Timestamp) {
+        let begin = || Memory::seeded(Replicas::ZERO, now).after_suspension();
+        self.memory.get_or_insert_with(begin);
+    }
+
+    /// Whether the number was ever written.
+    pub(crate) fn has_changed(&self) -> bool {
+        self.last_change.is_some()
     }
 
     /// The number was written at this moment.

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use warren_core::breaker::PauseReason;
+use warren_core::{breaker::PauseReason, scaling::Replicas};
 use warren_service::health::Readiness;
 
 use super::pods::ReadyPod;
@@ -72,12 +72,13 @@ fn prevailing(statuses: impl Iterator<Item = u16>, told: Option<u16>) -> Option<
 }
 
 /// How many of the ready pods should be consuming now: all but those that say that they pause.
-pub(crate) fn should_consume(answers: &[Answer], ready: &[ReadyPod]) -> usize {
+pub(crate) fn should_consume(answers: &[Answer], ready: &[ReadyPod]) -> Replicas {
     let pauses = |pod: &ReadyPod| {
         let mut of_pod = answers.iter().filter(|answer| answer.pod == pod.name);
         of_pod.any(|answer| answer.said.as_ref().is_some_and(|said| said.state == PAUSED))
     };
-    ready.iter().filter(|pod| !pauses(pod)).count()
+    let consuming = ready.iter().filter(|pod| !pauses(pod)).count();
+    Replicas::saturating(u64::try_from(consuming).unwrap_or(u64::MAX))
 }
 
 fn pauses_for(said: &Readiness, reason: PauseReason) -> bool {
@@ -155,8 +156,8 @@ mod tests {
         };
         let of = |pod: &str, answer: Answer| Answer { pod: pod.to_owned(), ..answer };
         let answers = [of("a", pauses("rate", 429)), of("b", works()), of("c", silent())];
-        assert_eq!(should_consume(&answers, &ready(&["a", "b", "c"])), 2);
-        assert_eq!(should_consume(&answers, &ready(&["a"])), 0);
-        assert_eq!(should_consume(&answers, &ready(&["a", "new"])), 1);
+        assert_eq!(should_consume(&answers, &ready(&["a", "b", "c"])).get(), 2);
+        assert_eq!(should_consume(&answers, &ready(&["a"])).get(), 0);
+        assert_eq!(should_consume(&answers, &ready(&["a", "new"])).get(), 1);
     }
 }

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use warren_core::names::QueueName;
 
 use super::{
-    queue::{Order, Written},
+    order::{Order, Written},
     rounds::Answers,
     secrets::Needed,
 };

@@ -10,7 +10,7 @@ use k8s_openapi::{
 };
 use warren_core::scaling::Replicas;
 
-use crate::children::OPERATOR;
+use crate::{children::OPERATOR, cluster::replicas::SCALER};
 
 /// A pod that takes work, and where it is.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -67,6 +67,14 @@ pub(crate) fn condition<'a>(pod: &'a Pod, wanted: &str) -> Option<(&'a str, &'a 
 pub(crate) fn is_handed_over(deployment: &Deployment) -> bool {
     let mut entries = deployment.metadata.managed_fields.iter().flatten();
     entries.any(|entry| owns_replicas(entry) && !is_apply_of_operator(entry))
+}
+
+/// Whether the scaler owns the number of replicas, and nobody else: a number that somebody else
+/// writes is theirs from then on.
+pub(crate) fn is_by_scaler(deployment: &Deployment) -> bool {
+    let entries = deployment.metadata.managed_fields.iter().flatten();
+    let mut owners = entries.filter(|entry| owns_replicas(entry)).peekable();
+    owners.peek().is_some() && owners.all(|entry| entry.manager.as_deref() == Some(SCALER))
 }
 
 fn is_apply_of_operator(entry: &ManagedFieldsEntry) -> bool {
@@ -151,6 +159,25 @@ mod tests {
         assert!(!owned("warren-scaler", "Apply", Some("scale"), json!({"f:metadata": {}})));
         assert!(!owned("warren-operator", "Apply", None, replicas()));
         assert!(!is_handed_over(&Deployment::default()));
+    }
+
+    #[test]
+    fn a_number_is_the_scalers_while_nobody_else_owns_it() {
+        let owned = |managers: &[&str]| {
+            let entry = |manager: &&str| {
+                json!({
+                    "manager": manager, "operation": "Apply", "subresource": "scale",
+                    "apiVersion": "apps/v1", "fieldsType": "FieldsV1",
+                    "fieldsV1": {"f:spec": {"f:replicas": {}}},
+                })
+            };
+            let entries: Vec<Value> = managers.iter().map(entry).collect();
+            is_by_scaler(&deployment(json!({"metadata": {"managedFields": entries}})))
+        };
+        assert!(owned(&[SCALER]));
+        assert!(!owned(&["keda-operator"]));
+        assert!(!owned(&[SCALER, "kubectl"]));
+        assert!(!owned(&[]));
     }
 
     #[test]

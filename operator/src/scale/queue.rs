@@ -4,7 +4,7 @@
 //! Pure: it is told what was seen, and hands out an order for somebody else to carry out. There is
 //! never more than one under way.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::Pod};
@@ -19,6 +19,7 @@ use super::{
     endpoint::{self, Answer},
     observation::{self, Polls},
     observatory::Probes,
+    order::{Order, Written},
     pods::{self, ReadyPod},
     silence::Silence,
     told::{self, Told},
@@ -28,7 +29,7 @@ use crate::{
     events::Event,
     pipeline::{Pipeline, Queue},
     resources::names,
-    workers::{EndpointReading, Past, QueueReading, Scaling, WorkersReason, WorkersTrouble},
+    workers::{EndpointReading, QueueReading, Scaling, WorkersReason, WorkersTrouble},
 };
 
 /// The least time between two writes.
@@ -81,36 +82,6 @@ pub(crate) struct Seen<'a> {
     pub(crate) now: Timestamp,
 }
 
-/// A number that is to be written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Order {
-    /// The queue.
-    pub(crate) queue: QueueName,
-    /// The Deployment of its workers.
-    pub(crate) deployment: String,
-    /// The version of it that the number was decided for.
-    pub(crate) resource_version: String,
-    /// The number there is.
-    pub(crate) from: Replicas,
-    /// The number to write.
-    pub(crate) to: Replicas,
-}
-
-/// What became of an order.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Written {
-    /// It was carried out.
-    Done,
-    /// Somebody changed the Deployment first: what is seen next decides anew.
-    Overtaken,
-    /// It was taken back before it was written.
-    Withdrawn,
-    /// The API server refuses it.
-    Refused(String),
-    /// The API server gave no answer.
-    Unanswered(String),
-}
-
 /// How the writing of the number stands.
 #[derive(Debug, Default)]
 struct WriteState {
@@ -145,9 +116,9 @@ impl QueueKeeper {
         }
     }
 
-    /// Takes over from whomever kept the queue before.
-    pub(crate) fn take_over(&mut self, past: Past) {
-        self.decider.take_over(past);
+    /// Takes over when the number was last written, by whomever kept the queue before.
+    pub(crate) fn was_changed(&mut self, at: Timestamp) {
+        self.decider.changed(at);
     }
 
     /// The queue.
@@ -190,6 +161,10 @@ impl QueueKeeper {
         let (current, is_outdated) = self.write.number(deployment, &version);
         let foreign = seen.foreign.filter(|_| self.is_auto());
         let observation = self.observe(seen, current, foreign.is_some());
+        if current == Replicas::ZERO && self.is_written_by_us(deployment) {
+            // Where somebody else scales only a suspension is a reason for that.
+            self.decider.begin_after_suspension(seen.now);
+        }
         let decision = self.decider.decide(observation, seen.now);
         if decision.desired == current {
             self.write.refusal = None;
@@ -256,6 +231,11 @@ impl QueueKeeper {
         self.answers = answers;
     }
 
+    /// Whether nobody has written the number since we did, if we ever did.
+    fn is_written_by_us(&self, deployment: &Deployment) -> bool {
+        self.decider.has_changed() && pods::is_by_scaler(deployment)
+    }
+
     fn is_auto(&self) -> bool {
         let policy = self.decider.policy();
         matches!(policy.mode, Mode::Auto(_)) && !policy.suspended
@@ -267,6 +247,7 @@ impl QueueKeeper {
             totals: observation::totals(seen.polls, &self.main, seen.now),
             current,
             ready_workers: pods::count(&self.ready).min(current),
+            expected_consumers: endpoint::should_consume(&self.answers, &self.ready).min(current),
             authority: match (seen.paused, foreign) {
                 (true, _) => Authority::Paused,
                 (false, true) => Authority::ForeignScaler,
@@ -281,8 +262,8 @@ impl QueueKeeper {
         seen: &Seen<'_>,
         observation: &Observation,
     ) -> Option<WorkersTrouble> {
-        let expected = endpoint::should_consume(&self.answers, &self.ready);
-        let is_silent = self.silence.next(expected, &observation.probe, seen.now);
+        let Observation { probe, expected_consumers, .. } = observation;
+        let is_silent = self.silence.next(*expected_consumers, probe, seen.now);
         let look = Look { program: Program::Worker, deployment, pods: seen.pods, now: seen.now };
         look.trouble().or_else(|| self.refused()).or_else(|| is_silent.then(|| self.silent()))
     }
@@ -316,12 +297,6 @@ impl QueueKeeper {
             to: order.to,
             why: told::why(&decision),
         })
-    }
-}
-
-impl fmt::Display for Order {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} → {}", self.queue, self.from, self.to)
     }
 }
 
@@ -370,13 +345,6 @@ impl WriteState {
             }
             Written::Unanswered(_) => self.not_before = Some(now + PAUSE_AFTER_FAILURE),
         }
-    }
-}
-
-impl Order {
-    /// Whether some workers go and some stay, so that it matters which.
-    pub(crate) fn is_choice(&self) -> bool {
-        Replicas::ZERO < self.to && self.to < self.from
     }
 }
 

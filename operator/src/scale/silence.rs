@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use warren_core::scaling::{Probe, Reading};
+use warren_core::scaling::{Probe, Reading, Replicas};
 
 /// How long a queue may be without a consumer: workers connect again within seconds after a broker
 /// was away, and a quorum queue that has lost its leader says 0 for a moment.
@@ -28,11 +28,12 @@ impl Silence {
     /// Whether the silence has lasted for too long.
     pub(crate) fn next(
         &mut self,
-        should_consume: usize,
+        expected: Replicas,
         probe: &Reading<Probe>,
         now: Timestamp,
     ) -> bool {
-        let silent = should_consume > 0 && probe.fresh().is_ok_and(|probe| probe.consumers == 0);
+        let silent =
+            expected > Replicas::ZERO && probe.fresh().is_ok_and(|probe| probe.consumers == 0);
         if !silent {
             self.since = None;
             return false;
@@ -54,11 +55,12 @@ mod tests {
     }
 
     /// The second in which a silence that is seen from `0` on is first told.
-    fn told_at(seen: impl Fn(u64) -> (usize, Reading<Probe>)) -> Option<u64> {
+    fn told_at(seen: impl Fn(u64) -> (u32, Reading<Probe>)) -> Option<u64> {
         let mut silence = Silence::default();
         (0..60).find(|second| {
-            let (should_consume, probe) = seen(*second);
-            silence.next(should_consume, &probe, noon() + Duration::from_secs(*second))
+            let (expected, probe) = seen(*second);
+            let now = noon() + Duration::from_secs(*second);
+            silence.next(Replicas::new(expected), &probe, now)
         })
     }
 

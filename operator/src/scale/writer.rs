@@ -19,9 +19,8 @@ use warren_broker::management::{ApiError, Management};
 use warren_core::names::{PipelineId, Prefix};
 
 use super::{
-    pods,
-    queue::{Order, Written},
-    staff,
+    order::{Order, Written},
+    pods, staff,
     victims::{self, CHEAP, COST, Load, Staff},
 };
 use crate::{

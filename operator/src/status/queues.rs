@@ -208,6 +208,7 @@ mod tests {
             totals: Totals::unavailable(Why::NeverRead),
             current,
             ready_workers: current,
+            expected_consumers: current,
             authority: Authority::Ours,
         };
         let scaling = Scaling { decision, observation, at: noon(), last_change: None };

@@ -1,6 +1,6 @@
 //! Everything one decision is made from, as it was observed.
 
-use super::reading::Reading;
+use super::reading::{Reading, Why};
 use super::replicas::Replicas;
 
 /// What is known of one queue and its workers at one moment.
@@ -14,6 +14,8 @@ pub struct Observation {
     pub current: Replicas,
     /// How many workers are ready to take messages.
     pub ready_workers: Replicas,
+    /// How many of them should have a consumer: all but those that pause on purpose.
+    pub expected_consumers: Replicas,
     /// Who may write the number of workers.
     pub authority: Authority,
 }
@@ -32,7 +34,8 @@ pub enum Authority {
 
 /// The two numbers of a `queue.declare-ok`.
 ///
-/// A quorum queue that has lost its leader answers 0 and 0 for a moment, whatever it holds.
+/// A quorum queue that has lost its leader, or whose leader is busy, answers 0 and 0, whatever it
+/// holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Probe {
     /// Messages ready for delivery.
@@ -57,9 +60,24 @@ pub struct Totals {
     pub published: Reading<u64>,
 }
 
+impl Observation {
+    /// The same without an answer over AMQP that is none: 0 and 0 where workers consume.
+    ///
+    /// That is what a quorum queue says which could not ask its leader in time.
+    #[must_use]
+    pub(super) fn without_no_answer(self) -> Self {
+        let says_nothing = self.probe.fresh().is_ok_and(|it| it.ready == 0 && it.consumers == 0);
+        if says_nothing && self.expected_consumers > Replicas::ZERO {
+            Self { probe: Reading::Unavailable(Why::Distrusted), ..self }
+        } else {
+            self
+        }
+    }
+}
+
 impl Totals {
     /// Figures of which none is known, all for the same reason.
-    pub const fn unavailable(why: super::Why) -> Self {
+    pub const fn unavailable(why: Why) -> Self {
         Self {
             ready: Reading::Unavailable(why),
             unacked: Reading::Unavailable(why),

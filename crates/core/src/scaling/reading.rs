@@ -53,7 +53,7 @@ pub enum Why {
     NotRunning,
     /// The broker is configured not to collect this.
     Disabled,
-    /// A value came that contradicts what was known a moment before.
+    /// A value came that contradicts what else is known.
     Distrusted,
 }
 
@@ -104,7 +104,7 @@ impl fmt::Display for Why {
             Self::NotFound => "not found",
             Self::NotRunning => "queue not running",
             Self::Disabled => "not collected by this broker",
-            Self::Distrusted => "contradicts what was known a moment before",
+            Self::Distrusted => "contradicts what else is known",
         })
     }
 }

@@ -11,7 +11,6 @@ use super::law::{ReadySource, Terms, UnackedSource};
 use super::observation::{Observation, Probe, QueueState};
 use super::policy::Policy;
 use super::reading::{Reading, Why};
-use super::replicas::Replicas;
 
 /// How far RabbitMQ's statistics may lag behind the queue.
 ///
@@ -43,9 +42,9 @@ pub(super) enum Trust {
     Full,
     /// The last count was above 0, so a 0 would be sudden.
     AfterMessages,
-    /// The 0 came suddenly, or is no answer, and nobody confirmed it.
+    /// The 0 came suddenly and nobody confirmed it.
     Doubted {
-        /// When the last reason for the doubt was seen.
+        /// When it was first seen.
         since: Timestamp,
     },
 }
@@ -95,8 +94,7 @@ impl Trust {
     /// What the trust becomes with the next observation.
     ///
     /// Only the management API can confirm a sudden 0, with a reading young enough to be about the
-    /// time after it. A 0 without consumers where workers consume is what a quorum queue says that
-    /// could not ask its leader, and nobody can confirm that.
+    /// time after it.
     pub(super) fn next(self, observation: &Observation, now: Timestamp) -> Self {
         let Ok(probe) = observation.probe.fresh() else {
             return self;
@@ -104,9 +102,7 @@ impl Trust {
         if probe.ready > 0 {
             return Self::AfterMessages;
         }
-        let is_no_answer = probe.consumers == 0 && observation.ready_workers > Replicas::ZERO;
         match self {
-            _ if is_no_answer => Self::Doubted { since: now },
             Self::Full => Self::Full,
             Self::AfterMessages => Self::Doubted { since: now },
             Self::Doubted { since } => match observation.totals.ready.fresh_with_age() {

@@ -74,6 +74,7 @@ fn seen(current: u32, ready: u64, unacked: u64) -> Observation {
         },
         current: Replicas::new(current),
         ready_workers: Replicas::new(current),
+        expected_consumers: Replicas::new(current),
         authority: Authority::Ours,
     }
 }

@@ -34,9 +34,13 @@ fn a_broker_that_is_back_is_a_reason_to_look_again_and_was_lost_once() {
 
 #[test]
 fn each_queue_that_is_gone_is_a_reason_once() {
-    let rounds = [[HERE, HERE], [HERE, GONE], [HERE, GONE], [GONE, GONE], [GONE, GONE]];
-    let reasons: Vec<bool> = after(&rounds).into_iter().map(|(reason, _)| reason).collect();
-    assert_eq!(reasons, [false, true, false, true, false]);
+    let of = |rounds: &[[Result<Depth, Why>; 2]]| -> Vec<bool> {
+        after(rounds).into_iter().map(|(reason, _)| reason).collect()
+    };
+    let both = [[HERE, HERE], [HERE, GONE], [HERE, GONE], [GONE, GONE], [GONE, GONE]];
+    assert_eq!(of(&both), [false, true, false, true, false]);
+    let again = [[HERE, GONE], [HERE, HERE], [HERE, GONE]];
+    assert_eq!(of(&again), [true, false, true], "one that came back may go again");
 }
 
 #[test]

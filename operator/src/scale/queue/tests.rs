@@ -284,6 +284,22 @@ fn before_the_broker_was_asked_once_nothing_is_told_but_orders_are_obeyed() {
 }
 
 #[test]
+fn a_zero_that_we_wrote_is_given_back_to_whoever_scales() {
+    let scaled = |we_wrote: bool| {
+        let mut scene = Scene::of("scaling: {mode: External, minReplicas: 0}");
+        if we_wrote {
+            scene.keeper.was_changed(noon());
+        }
+        scene.run(30);
+        assert_eq!(scene.replicas, 0, "nothing waits");
+        scene.ready = 3;
+        scene.run(1);
+        scene.replicas
+    };
+    assert_eq!((scaled(true), scaled(false)), (1, 0));
+}
+
+#[test]
 fn when_the_number_was_written_before_is_told_until_it_is_written_again() {
     let mut scene = Scene::of("");
     scene.keeper.was_changed(noon());

@@ -174,7 +174,14 @@ impl World {
         };
         let current = Replicas::new(u32::try_from(self.workers.len()).unwrap());
         let ready_workers = Replicas::new(ready);
-        Observation { probe, totals, current, ready_workers, authority: Authority::Ours }
+        Observation {
+            probe,
+            totals,
+            current,
+            ready_workers,
+            expected_consumers: ready_workers,
+            authority: Authority::Ours,
+        }
     }
 
     /// Figures read every five seconds, which were old already when they were read.

@@ -51,6 +51,7 @@ fn anything() -> impl Strategy<Value = Observation> {
             totals: Totals { ready, unacked, state, published },
             current: Replicas::ZERO,
             ready_workers: Replicas::new(workers),
+            expected_consumers: Replicas::new(workers),
             authority: Authority::Ours,
         })
 }

@@ -170,7 +170,7 @@ fn a_sudden_zero_lowers_nothing_until_the_management_api_confirms_it() {
     let mut watch = Watch::start(impatient, 5);
     watch.over(seconds(3), seen(5, 100, 0));
     // Where the AMQP count drops to 0 the statistics still show the messages.
-    let sudden = probed(seen(5, 100, 0), fresh(Probe { ready: 0, consumers: 0 }));
+    let sudden = probed(seen(5, 100, 0), fresh(Probe { ready: 0, consumers: 5 }));
     let decision = watch.over(seconds(1), sudden);
     assert_eq!(outcome(&decision), (5, Reason::PerReplica, None));
     assert_eq!(decision.terms.unwrap().ready_from, ReadySource::Management);
@@ -186,25 +186,55 @@ fn a_sudden_zero_lowers_nothing_until_the_management_api_confirms_it() {
 fn a_sudden_zero_is_doubted_for_as_long_as_the_management_api_contradicts_it() {
     let mut watch = Watch::start(policy(), 5);
     watch.over(seconds(3), seen(5, 100, 0));
-    let sudden = probed(seen(5, 100, 0), fresh(Probe { ready: 0, consumers: 0 }));
+    let sudden = probed(seen(5, 100, 0), fresh(Probe { ready: 0, consumers: 5 }));
     let decision = watch.over(seconds(60), sudden);
     assert_eq!(decision.terms.unwrap().ready_from, ReadySource::Management);
 }
 
+/// What a quorum queue says that could not ask its leader in time.
+fn no_answer(seen: Observation) -> Observation {
+    probed(seen, fresh(Probe { ready: 0, consumers: 0 }))
+}
+
 #[test]
-fn a_zero_without_consumers_is_not_believed_while_workers_are_ready() {
+fn a_zero_without_consumers_is_no_answer_while_workers_consume() {
     let impatient = Policy { scale_down_window: seconds(0), ..policy() };
     let stays = limited(5, Reason::PerReplica, LimitedBy::ObservationUnknown);
-    for before in [seen(5, 100, 0), seen(5, 0, 100)] {
+    let goes = (1, Reason::PerReplica, None);
+    // After a known 0 the next answer counts at once, after messages as a sudden 0.
+    for (before, doubted_for) in [(seen(5, 0, 100), 0), (seen(5, 100, 0), 10)] {
         let mut watch = Watch::start(impatient, 5);
         watch.over(seconds(3), before);
         // The statistics of a busy broker stay behind and still say what was before the messages.
-        let no_answer = probed(seen(5, 0, 20), fresh(Probe { ready: 0, consumers: 0 }));
-        assert_eq!(outcome(&watch.over(seconds(60), no_answer)), stays, "{before:?}");
-        let answer = seen(5, 0, 20);
-        assert_eq!(outcome(&watch.over(seconds(9), answer)), stays, "{before:?}");
-        assert_eq!(outcome(&watch.over(seconds(1), answer)), (1, Reason::PerReplica, None));
+        let behind = no_answer(seen(5, 0, 20));
+        assert_eq!(outcome(&watch.over(seconds(60), behind)), stays, "{before:?}");
+        if doubted_for > 0 {
+            let decision = watch.over(seconds(doubted_for), seen(5, 0, 20));
+            assert_eq!(outcome(&decision), stays, "{before:?}");
+        }
+        assert_eq!(outcome(&watch.over(seconds(1), seen(5, 0, 20))), goes, "{before:?}");
     }
+}
+
+#[test]
+fn an_answer_that_is_none_puts_off_what_true_ones_say_by_no_more_than_itself() {
+    let impatient = Policy { scale_down_window: seconds(0), ..policy() };
+    let mut watch = Watch::start(impatient, 5);
+    watch.over(seconds(3), seen(5, 100, 0));
+    for _ in 0..6 {
+        watch.over(seconds(1), seen(5, 0, 20));
+        watch.over(seconds(1), no_answer(seen(5, 0, 20)));
+    }
+    assert_eq!(watch.current, 1);
+}
+
+#[test]
+fn a_zero_without_consumers_is_an_answer_where_nobody_is_to_consume() {
+    let impatient = Policy { scale_down_window: seconds(0), ..policy() };
+    let mut watch = Watch::start(impatient, 5);
+    watch.over(seconds(3), seen(5, 0, 100));
+    let pausing = Observation { expected_consumers: Replicas::ZERO, ..no_answer(seen(5, 0, 20)) };
+    assert_eq!(outcome(&watch.over(seconds(1), pausing)), (1, Reason::PerReplica, None));
 }
 
 #[test]

@@ -85,6 +85,7 @@ fn each_break_starts_the_proof_again() {
         ("a message at work", seen(1, 0, 1)),
         ("a moment of blindness", unseen(empty())),
         ("a missing answer of the management API", without_management(empty())),
+        ("an answer that is none", probed(empty(), fresh(Probe { ready: 0, consumers: 0 }))),
         ("a message that came and went between two looks", counter(fresh(1_001))),
         ("a counter that started again", counter(fresh(0))),
         ("a counter that vanished", counter(Reading::Unavailable(Why::KeyMissing))),
