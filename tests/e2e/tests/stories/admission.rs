@@ -1,7 +1,7 @@
 //! The API server and the judge of the tests say the same about every object of the corpus, so
 //! what tests without a cluster show holds on one.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use kube::{api::DeleteParams, core::Status};
 use serde_json::{Value, json};
@@ -9,9 +9,12 @@ use warren_api::schema::{self, Violation};
 
 use super::{
     corpus::{self, Refused},
-    harness::{Scene, story},
+    harness::{Scene, story, until},
     judge::{by_schema, complete, judge},
 };
+
+/// A busy server may have no time for a request.
+const ANSWERED: Duration = Duration::from_secs(30);
 
 /// The pipelines of a namespace.
 fn collection(scene: &Scene) -> String {
@@ -123,10 +126,15 @@ async fn changed(scene: &Scene, case: &Refused, old: &Value) -> Result<(), Vec<V
     assert!(before.is_ok(), "{}: the object before: {before:?}", case.name);
     let mut object = here(scene, &case.object);
     let name = object["metadata"]["name"].as_str().expect("a name").to_owned();
-    let now = scene.pipelines().get(&name).await.expect("it was created");
-    object["metadata"]["resourceVersion"] = json!(now.metadata.resource_version);
     let path = format!("{}/{name}?dryRun=All", collection(scene));
-    let verdict = send(scene, "PUT", &path, &object).await;
+    // The operator writes its status in between, and a change is one of what is there now.
+    let verdict = until(ANSWERED, "the change is one of the newest version", async || {
+        let now = scene.pipelines().get(&name).await.map_err(|error| error.to_string())?;
+        object["metadata"]["resourceVersion"] = json!(now.metadata.resource_version);
+        let verdict = send(scene, "PUT", &path, &object).await;
+        if is_overtaken(&verdict) { Err("overtaken".to_owned()) } else { Ok(verdict) }
+    })
+    .await;
     let _ = scene.pipelines().delete(&name, &DeleteParams::default()).await;
     verdict
 }
@@ -143,17 +151,31 @@ async fn send(
     path: &str,
     object: &Value,
 ) -> Result<(), Vec<Violation>> {
-    let request = http::Request::builder()
-        .method(method)
-        .uri(path)
-        .header("content-type", "application/json")
-        .body(object.to_string().into_bytes())
-        .expect("a request");
-    match scene.cluster.client.request::<Value>(request).await {
-        Ok(_) => Ok(()),
-        Err(kube::Error::Api(status)) => Err(causes(&status)),
-        Err(error) => panic!("{path}: {error}"),
-    }
+    until(ANSWERED, path, async || {
+        let request = http::Request::builder()
+            .method(method)
+            .uri(path)
+            .header("content-type", "application/json")
+            .body(object.to_string().into_bytes())
+            .expect("a request");
+        match scene.cluster.client.request::<Value>(request).await {
+            Ok(_) => Ok(Ok(())),
+            Err(kube::Error::Api(status)) if is_verdict(&status) => Ok(Err(causes(&status))),
+            Err(error) => Err(error.to_string()),
+        }
+    })
+    .await
+}
+
+/// Whether somebody changed the object since it was read.
+fn is_overtaken(verdict: &Result<(), Vec<Violation>>) -> bool {
+    let found = verdict.as_ref().err().into_iter().flatten();
+    found.into_iter().any(|one| one.message.contains("the object has been modified"))
+}
+
+/// Whether it is about the object, and not about a server that has no time.
+fn is_verdict(status: &Status) -> bool {
+    (400..500).contains(&status.code) && status.code != 429
 }
 
 /// What the server found, in the words of its newest version.
