@@ -80,7 +80,7 @@ pub fn decide(
     observation: &Observation,
     now: Timestamp,
 ) -> (Decision, Memory) {
-    let observation = &observation.without_no_answer();
+    let observation = &observation.without_false_zero();
     let mut memory = memory.continued(observation.current, now);
     let sight = memory.look(policy, observation, now);
     let terms = sight.terms();

@@ -65,9 +65,9 @@ impl Observation {
     ///
     /// That is what a quorum queue says which could not ask its leader in time.
     #[must_use]
-    pub(super) fn without_no_answer(self) -> Self {
-        let says_nothing = self.probe.fresh().is_ok_and(|it| it.ready == 0 && it.consumers == 0);
-        if says_nothing && self.expected_consumers > Replicas::ZERO {
+    pub(super) fn without_false_zero(self) -> Self {
+        let is_zero = self.probe.fresh().is_ok_and(|it| it.ready == 0 && it.consumers == 0);
+        if is_zero && self.expected_consumers > Replicas::ZERO {
             Self { probe: Reading::Unavailable(Why::Distrusted), ..self }
         } else {
             self

@@ -169,8 +169,8 @@ async fn send(
 
 /// Whether somebody changed the object since it was read.
 fn is_overtaken(verdict: &Result<(), Vec<Violation>>) -> bool {
-    let found = verdict.as_ref().err().into_iter().flatten();
-    found.into_iter().any(|one| one.message.contains("the object has been modified"))
+    let mut found = verdict.as_ref().err().into_iter().flatten();
+    found.any(|one| one.message.contains("the object has been modified"))
 }
 
 /// Whether it is about the object, and not about a server that has no time.
