@@ -25,6 +25,9 @@ use warren_test_support::{TestVhost, eventually, for_each_broker, wait_until};
 
 use crate::{PATIENCE, publication, publishing::exchange_and_queue};
 
+/// How long publishes may take here: longer than a busy broker does.
+const DEADLINE: Duration = Duration::from_secs(4);
+
 /// Closes the connection that the broker lists under a name, as an administrator would.
 pub(crate) async fn close_connection(vhost: &TestVhost, name: &str) {
     let id = eventually(PATIENCE, "the connection is listed", async || {
@@ -71,7 +74,8 @@ async fn a_publisher_without_a_broker_refuses_at_once_and_says_why() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     login.port = free.local_addr().unwrap().port();
     drop(free);
-    let publisher = Publisher::start(watch::channel(login).1, Settings::worker("test/none"));
+    let settings = Settings { deadline: PATIENCE, ..Settings::worker("test/none") };
+    let publisher = Publisher::start(watch::channel(login).1, settings);
     let mut state = publisher.state();
     let told = state.wait_for(|state| {
         matches!(state, PublisherState::Connecting { last_error: Some(trouble) }
@@ -80,11 +84,11 @@ async fn a_publisher_without_a_broker_refuses_at_once_and_says_why() {
     tokio::time::timeout(PATIENCE, told).await.unwrap().unwrap();
     let since = Instant::now();
     let refused = publisher.publish(publication("x", "q", "m1")).await.unwrap_err();
-    assert!(since.elapsed() < Duration::from_millis(100));
+    assert!(since.elapsed() < PATIENCE / 2, "it waited for the deadline");
     assert!(!refused.outcome_unknown() && refused.to_string().contains("nothing listens"));
     let since = Instant::now();
     assert_eq!(publisher.close(PATIENCE).await, 0);
-    assert!(since.elapsed() < Duration::from_secs(2));
+    assert!(since.elapsed() < PATIENCE / 2, "it waited for nothing");
 }
 
 #[tokio::test]
@@ -93,18 +97,17 @@ async fn a_broker_that_never_answers_is_a_timeout_and_the_connection_is_replaced
         exchange_and_queue(vhost).await;
         let relay = Relay::to(vhost.login.port).await;
         let login = Login { port: relay.port, ..vhost.login.clone() };
-        let settings =
-            Settings { deadline: Duration::from_millis(300), ..Settings::worker("test/silent") };
+        let settings = Settings { deadline: DEADLINE, ..Settings::worker("test/silent") };
         let publisher = Publisher::start(watch::channel(login).1, settings);
         let mut state = publisher.state();
         state.wait_for(|state| *state == PublisherState::Up).await.unwrap();
         assert_eq!(publisher.publish(publication("x", "q", "m1")).await, Ok(()));
 
         relay.silence(true);
-        let since = Instant::now();
-        let outcome = publisher.publish(publication("x", "q", "m2")).await.unwrap_err();
+        let publish = publisher.publish(publication("x", "q", "m2"));
+        let outcome = tokio::time::timeout(PATIENCE, publish).await.unwrap().unwrap_err();
         assert_eq!(outcome, PublishError::Timeout);
-        assert!(outcome.outcome_unknown() && since.elapsed() < Duration::from_secs(2));
+        assert!(outcome.outcome_unknown());
         relay.silence(false);
         wait_until(PATIENCE, "a publish works again", async || {
             publisher.publish(publication("x", "q", "m3")).await.is_ok()
@@ -178,8 +181,7 @@ async fn while_the_broker_blocks_publishes_are_refused_at_once_on_the_same_conne
         exchange_and_queue(vhost).await;
         let relay = Relay::to(vhost.login.port).await;
         let login = Login { port: relay.port, ..vhost.login.clone() };
-        let settings =
-            Settings { deadline: Duration::from_millis(500), ..Settings::worker("test/blocked") };
+        let settings = Settings { deadline: DEADLINE, ..Settings::worker("test/blocked") };
         let publisher = Publisher::start(watch::channel(login).1, settings);
         let mut state = publisher.state();
         state.wait_for(|state| *state == PublisherState::Up).await.unwrap();
@@ -190,15 +192,15 @@ async fn while_the_broker_blocks_publishes_are_refused_at_once_on_the_same_conne
         let (first, ()) = tokio::join!(first, async { relay.say(&blocked("low on memory")) });
         assert_eq!(first, Err(PublishError::Timeout));
         state.wait_for(PublisherState::is_blocked).await.unwrap();
-        // Well beyond the deadline of the publish that hangs.
-        let mut turns = tokio::time::interval(Duration::from_millis(50));
-        for _ in 0..20 {
+        // Beyond the deadline of the publish that hangs.
+        let mut turns = tokio::time::interval(DEADLINE / 8);
+        for _ in 0..10 {
             turns.tick().await;
             let since = Instant::now();
             let refused = publisher.publish(publication("x", "q", "refused")).await.unwrap_err();
             let detail = "low on memory".to_owned();
             assert_eq!(refused, PublishError::Blocked { detail });
-            assert!(since.elapsed() < Duration::from_millis(250), "{:?}", since.elapsed());
+            assert!(since.elapsed() < DEADLINE, "{:?}", since.elapsed());
         }
         assert_eq!(relay.connections(), 1, "a blocked connection was replaced");
 
