@@ -8,8 +8,8 @@ use serde_json::json;
 use super::harness::{story, until};
 
 const READY: Duration = Duration::from_secs(60);
-/// A write of the scaler is at most some ticks away.
-const CORRECTED: Duration = Duration::from_secs(15);
+/// A write of the scaler is at most some ticks away, and does not wait for the interval of a minute.
+const CORRECTED: Duration = Duration::from_secs(45);
 
 #[test]
 fn a_kubectl_scale_is_corrected_by_the_scaler() {

@@ -18,6 +18,6 @@ pub(crate) use cluster::Cluster;
 pub(crate) use operator::Operator;
 pub(crate) use pipeline::Pipeline;
 pub(crate) use producer::Producer;
-pub(crate) use scene::{Scene, alone, story};
+pub(crate) use scene::{Scene, alone, alone_after, story};
 pub(crate) use stage::Stage;
 pub(crate) use waiting::until;

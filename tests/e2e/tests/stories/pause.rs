@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 use super::harness::{Pipeline, Scene, story, until, waiting::poll_for};
 
 const READY: Duration = Duration::from_secs(60);
-/// Annotations are watched, and a queue that is gone is noticed by the scaler's next looks.
-const TOLD: Duration = Duration::from_secs(15);
+/// Annotations are watched, and a queue that is gone is noticed by the scaler's next looks: neither
+/// waits for the interval of a minute.
+const TOLD: Duration = Duration::from_secs(45);
 /// Longer than the scaler and a watch need to repair what is not paused.
 const WATCHED: Duration = Duration::from_secs(15);
 /// Two proofs of empty queues, 15 s apart.

@@ -7,6 +7,7 @@ use std::{
     collections::BTreeMap,
     hash::{BuildHasher, Hasher, RandomState},
     panic::{AssertUnwindSafe, resume_unwind},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -35,7 +36,8 @@ const FURNISHED: Duration = Duration::from_secs(30);
 /// Pipelines that are let go of take a pass, a queue of them some more.
 const RELEASED: Duration = Duration::from_secs(45);
 
-/// Stories that disturb the operator hold it alone.
+/// Who tells a story beside others holds it with them; who disturbs the operator, or would be
+/// disturbed, holds it alone.
 static PEACE: RwLock<()> = RwLock::const_new(());
 
 /// The place of one story.
@@ -55,31 +57,70 @@ pub(crate) struct Scene {
 /// Tells a story in a scene of its own, beside others.
 pub(crate) fn story(name: &str, tell: impl AsyncFn(&Scene)) {
     runtime().block_on(async {
-        let _peace = PEACE.read().await;
-        perform(name, tell).await;
+        let _shared = PEACE.read().await;
+        let mut performance = Performance::begin(name).await;
+        performance.act(tell).await;
+        performance.end().await;
     });
 }
 
 /// Tells a story that disturbs the operator, while no other is told.
 pub(crate) fn alone(name: &str, tell: impl AsyncFn(&Scene)) {
+    alone_after(name, async |_| (), tell);
+}
+
+/// Tells a story that is alone from a point on: what comes before, and the end, is beside others.
+pub(crate) fn alone_after(name: &str, prepare: impl AsyncFn(&Scene), tell: impl AsyncFn(&Scene)) {
     runtime().block_on(async {
-        let _peace = PEACE.write().await;
-        perform(name, tell).await;
+        let shared = PEACE.read().await;
+        let mut performance = Performance::begin(name).await;
+        performance.act(prepare).await;
+        drop(shared);
+        let alone = PEACE.write().await;
+        performance.act(tell).await;
+        let _shared = alone.downgrade();
+        performance.end().await;
     });
 }
 
-async fn perform(name: &str, tell: impl AsyncFn(&Scene)) {
-    let began = Instant::now();
-    let scene = Scene::set(name).await;
-    let told = AssertUnwindSafe(tell(&scene)).catch_unwind().await;
-    if told.is_err() {
-        diagnosis::print(&scene).await;
+/// A story while it is told.
+struct Performance {
+    name: String,
+    scene: Scene,
+    /// How long it was told, without the wait to be alone.
+    took: Duration,
+    told: thread::Result<()>,
+}
+
+impl Performance {
+    async fn begin(name: &str) -> Self {
+        let began = Instant::now();
+        let scene = Scene::set(name).await;
+        Self { name: name.to_owned(), scene, took: began.elapsed(), told: Ok(()) }
     }
-    let (took, told_at) = (began.elapsed(), Instant::now());
-    scene.clear().await;
-    println!("{name} took {took:.0?}, and {:.0?} to clear up", told_at.elapsed());
-    if let Err(panic) = told {
-        resume_unwind(panic);
+
+    /// Tells a part, unless one before it has failed.
+    async fn act(&mut self, part: impl AsyncFn(&Scene)) {
+        if self.told.is_err() {
+            return;
+        }
+        let began = Instant::now();
+        self.told = AssertUnwindSafe(part(&self.scene)).catch_unwind().await;
+        self.took += began.elapsed();
+        if self.told.is_err() {
+            diagnosis::print(&self.scene).await;
+        }
+    }
+
+    /// Clears up, and fails if a part has.
+    async fn end(self) {
+        let Self { name, scene, took, told } = self;
+        let began = Instant::now();
+        scene.clear().await;
+        println!("{name} took {took:.0?}, and {:.0?} to clear up", began.elapsed());
+        if let Err(panic) = told {
+            resume_unwind(panic);
+        }
     }
 }
 
