@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
-use std::fs;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -37,6 +36,7 @@ impl Built {
         for message in Message::parse_stream(BufReader::new(output)) {
             let message = message.context("read what cargo says")?;
             if let Message::CompilerArtifact(artifact) = message
+                && !artifact.profile.test
                 && let Some(path) = artifact.executable
             {
                 programs.insert(artifact.target.name, path.into_std_path_buf());
@@ -45,23 +45,6 @@ impl Built {
         let status = child.wait().context("wait for cargo")?;
         ensure!(status.success(), "the programs do not build: cargo ended with {status}");
         Ok(Self(programs))
-    }
-
-    /// The same programs under names of their own, which no later build of other features replaces.
-    ///
-    /// # Errors
-    /// When one of them cannot be linked.
-    pub(crate) fn set_aside(self) -> anyhow::Result<Self> {
-        let kept = self.0.into_iter().map(|(name, path)| {
-            let folder = path.with_file_name("set-aside");
-            let aside = folder.join(&name);
-            fs::create_dir_all(&folder)
-                .and_then(|()| if aside.exists() { fs::remove_file(&aside) } else { Ok(()) })
-                .and_then(|()| fs::hard_link(&path, &aside))
-                .with_context(|| format!("link {} to {}", path.display(), aside.display()))?;
-            Ok((name, aside))
-        });
-        kept.collect::<anyhow::Result<_>>().map(Self)
     }
 
     /// Where the program `name` is.

@@ -5,8 +5,9 @@
 //! instead of one a program, and skipped tests that nobody can overlook. The servers stay up for
 //! the next run.
 //!
-//! When everything is tested, the stories of the cluster are told beside all other tests: both
-//! wait most of the time, for pods and for brokers.
+//! When everything is tested, the stories of the cluster, the longest of the other tests and the
+//! rest run side by side: each waits most of the time, for pods, for brokers that boot, for
+//! intervals to pass.
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
@@ -19,7 +20,7 @@ use std::thread;
 use anyhow::{Context, ensure};
 use cargo_metadata::MetadataCommand;
 
-use self::arguments::{Arguments, FAILPOINTS, WORKER};
+use self::arguments::{Arguments, FAILPOINTS, Lane, WORKER};
 use self::echo::Echo;
 use self::ground::{CHART, Ground, STORIES, Stories};
 use self::tally::Tally;
@@ -60,20 +61,20 @@ pub(crate) fn run(paths: &Paths, root: &Path, options: &Test) -> anyhow::Result<
     let mut variables = vec![(BROKERS, list(&brokers).into())];
 
     // Every program first: a test of one package may start the program of another.
-    // Tests are built with more features, and cargo puts those programs in their place.
-    let built = Built::new(&options.cargo, root, arguments.build())?.set_aside()?;
+    let built = Built::new(&options.cargo, root, arguments.build())?;
     if ground.exists() || arguments.concern(CHART) {
         let helm = ground::named_helm(&options.cluster);
         let helm = helm.map_or_else(|| cluster::ensure_helm(paths), Ok)?;
         variables.push((ground::HELM, helm.into_os_string()));
     }
     let tell = || told(&ground, paths, root, options, &built);
-    let results = if ground.exists() && arguments.is_whole_workspace() {
-        let (stories, others) = (arguments.stories(), arguments.others(&workspace.tests));
-        runner.beside(&[stories], &others, &variables, tell)
+    let results = if arguments.is_whole_workspace() {
+        let stories = ground.exists().then(|| arguments.stories());
+        let others = arguments.others(&workspace.tests);
+        runner.beside(stories.as_ref(), &others, &variables, tell)
     } else {
         variables.extend(tell()?);
-        runner.test(&[arguments.test(&[])], &variables)
+        runner.test(&arguments.chosen(), &variables)
     };
     let Results { ended_well, tally } = results;
 
@@ -135,11 +136,6 @@ struct Runner<'a> {
     root: &'a Path,
 }
 
-/// How many tests of a program run at once, unless `-- --test-threads` says otherwise.
-///
-/// Most of them wait for a broker, so that two cores do more than two at once.
-const TEST_THREADS: &str = "4";
-
 /// What the workspace declares.
 struct Workspace {
     /// Whether the worker can be made to crash at a chosen point.
@@ -174,6 +170,11 @@ impl Workspace {
 }
 
 impl Results {
+    /// Of no call.
+    fn nothing() -> Self {
+        Self { ended_well: true, tally: Tally::default() }
+    }
+
     /// Of what could not be run, which is told here.
     fn none(error: &anyhow::Error) -> Self {
         eprintln!("error: {error:#}");
@@ -186,42 +187,47 @@ impl Results {
 }
 
 impl Runner<'_> {
-    /// Tells the stories beside all other tests, as soon as `tell` has made the cluster ready.
+    /// Runs lanes side by side; the stories begin as soon as `tell` has made the cluster ready.
     fn beside(
         &self,
-        stories: &[Vec<String>],
-        others: &[Vec<String>],
+        stories: Option<&Lane>,
+        others: &[Lane],
         variables: &Variables,
         tell: impl FnOnce() -> anyhow::Result<Variables> + Send,
     ) -> Results {
+        let tell_stories = |stories| match tell() {
+            Ok(told) => self.test(stories, &variables.iter().cloned().chain(told).collect()),
+            Err(error) => Results::none(&error),
+        };
         thread::scope(|scope| {
-            let stories = scope.spawn(|| match tell() {
-                Ok(told) => {
-                    let all = variables.iter().cloned().chain(told).collect();
-                    self.test(stories, &all)
-                }
-                Err(error) => Results::none(&error),
-            });
-            let others = self.test(others, variables);
-            others.and(stories.join().unwrap_or_else(|panic| resume_unwind(panic)))
+            let others = others.iter().map(|lane| scope.spawn(|| self.test(lane, variables)));
+            let stories = stories.map(|lane| scope.spawn(|| tell_stories(lane)));
+            let lanes: Vec<_> = others.chain(stories).collect();
+            let results =
+                lanes.into_iter().map(|lane| lane.join().unwrap_or_else(|it| resume_unwind(it)));
+            results.fold(Results::nothing(), Results::and)
         })
     }
 
-    /// Calls cargo once for each list of words; what the tests say passes through as it comes.
-    fn test(&self, calls: &[Vec<String>], variables: &Variables) -> Results {
-        let nothing = Results { ended_well: true, tally: Tally::default() };
-        calls.iter().fold(nothing, |results, words| {
-            let more = self.call(words, variables);
+    /// Calls cargo; what the tests say passes through as it comes.
+    fn test(&self, lane: &Lane, variables: &Variables) -> Results {
+        lane.calls.iter().fold(Results::nothing(), |results, words| {
+            let more = self.call(words, lane.threads, variables);
             results.and(more.unwrap_or_else(|error| Results::none(&error)))
         })
     }
 
-    fn call(&self, words: &[String], variables: &Variables) -> anyhow::Result<Results> {
+    fn call(
+        &self,
+        words: &[String],
+        threads: u8,
+        variables: &Variables,
+    ) -> anyhow::Result<Results> {
         let mut child = self
             .command()
             .args(words)
             .envs(variables.iter().map(|(name, value)| (name, value)))
-            .env("RUST_TEST_THREADS", TEST_THREADS)
+            .env("RUST_TEST_THREADS", threads.to_string())
             .stdout(Stdio::piped())
             .spawn()
             .context("start cargo")?;

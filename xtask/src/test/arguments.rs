@@ -8,6 +8,25 @@ pub(super) const WORKER: &str = "warren-worker";
 pub(super) const FAILPOINTS: &str = "failpoints";
 /// The target with the stories of the cluster, the only one of its name.
 const STORIES_TARGET: &str = "stories";
+/// The targets that are run beside the others, because they take long and mostly wait: brokers that
+/// are restarted again and again take minutes to boot.
+const LONG_TARGETS: [&str; 1] = ["delivery"];
+
+/// Calls of cargo, one after the other.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Lane {
+    /// The words of each call.
+    pub(super) calls: Vec<Vec<String>>,
+    /// How many tests of a program run at once, unless `-- --test-threads` says otherwise.
+    pub(super) threads: u8,
+}
+
+/// Stories wait for pods and for intervals to pass.
+const STORY_THREADS: u8 = 8;
+/// Most tests wait for a broker, so that two cores do more than two at once.
+const THREADS: u8 = 4;
+/// Beside all that, what needs most of the processor: programs by the dozen on three brokers.
+const OTHER_THREADS: u8 = 3;
 
 /// The words for cargo and those for the test programs.
 #[derive(Debug, PartialEq, Eq)]
@@ -51,10 +70,17 @@ impl Arguments {
         self.excluded.push(package);
     }
 
-    /// What `cargo build` gets: all programs, as the tests want them.
+    /// What `cargo build` gets: all programs, as the tests want them. Where everything is tested,
+    /// the tests as well: they turn on more features of libraries, with which cargo would build the
+    /// programs anew and put them in the place of the first.
     pub(super) fn build(&self) -> Vec<&str> {
-        let features = self.features.iter().map(String::as_str);
-        ["--workspace"].into_iter().chain(features).collect()
+        let mut words = vec!["--workspace"];
+        if self.is_whole_workspace() {
+            words.extend(self.excluded.iter().flat_map(|package| ["--exclude", *package]));
+            words.push("--all-targets");
+        }
+        words.extend(self.features.iter().map(String::as_str));
+        words
     }
 
     /// Whether nothing was typed for cargo, which then is called for all packages and targets.
@@ -62,9 +88,14 @@ impl Arguments {
         self.cargo.is_empty()
     }
 
+    /// One call after the other, about what was typed.
+    pub(super) fn chosen(&self) -> Lane {
+        Lane { calls: vec![self.test(&[])], threads: THREADS }
+    }
+
     /// Runs all tests of the `chosen` targets to the end: totals of half of them would mislead.
     /// What a passed test printed is shown, because it may say that it skipped.
-    pub(super) fn test(&self, chosen: &[&str]) -> Vec<String> {
+    fn test(&self, chosen: &[&str]) -> Vec<String> {
         let mut words = vec!["test", "--locked", "--no-fail-fast"];
         if self.packages.is_empty() {
             words.push("--workspace");
@@ -80,17 +111,23 @@ impl Arguments {
 
     /// The call that tells the stories and nothing else. It is about all packages too, or cargo
     /// would build what they share with other features.
-    pub(super) fn stories(&self) -> Vec<String> {
-        self.test(&["--test", STORIES_TARGET])
+    pub(super) fn stories(&self) -> Lane {
+        Lane { calls: vec![self.test(&["--test", STORIES_TARGET])], threads: STORY_THREADS }
     }
 
-    /// The calls for everything but the stories, given the names of all test targets. Examples in
-    /// documentation are a call of their own for cargo.
-    pub(super) fn others(&self, tests: &BTreeSet<String>) -> Vec<Vec<String>> {
+    /// Everything but the stories, given the names of all test targets, to be run side by side.
+    /// Examples in documentation are a call of their own for cargo.
+    pub(super) fn others(&self, tests: &BTreeSet<String>) -> Vec<Lane> {
+        let is_long = |name: &&str| LONG_TARGETS.contains(name);
         let tests = tests.iter().map(String::as_str).filter(|name| *name != STORIES_TARGET);
+        let (long, short): (Vec<_>, Vec<_>) = tests.partition(is_long);
         let mut chosen = vec!["--lib", "--bins"];
-        chosen.extend(tests.flat_map(|name| ["--test", name]));
-        vec![self.test(&chosen), self.test(&["--doc"])]
+        chosen.extend(short.into_iter().flat_map(|name| ["--test", name]));
+        let long = long
+            .into_iter()
+            .map(|name| Lane { calls: vec![self.test(&["--test", name])], threads: THREADS });
+        let rest = vec![self.test(&chosen), self.test(&["--doc"])];
+        long.chain([Lane { calls: rest, threads: OTHER_THREADS }]).collect()
     }
 }
 
@@ -144,19 +181,35 @@ mod tests {
     }
 
     #[test]
+    fn one_build_makes_everything_that_is_run() {
+        let features = "--features warren-worker/failpoints";
+        let mut everything = Arguments::new(&[], true);
+        assert_eq!(everything.build().join(" "), format!("--workspace --all-targets {features}"));
+        everything.exclude("warren-e2e");
+        let expected = format!("--workspace --exclude warren-e2e --all-targets {features}");
+        assert_eq!(everything.build().join(" "), expected);
+        let typed = Arguments::new(&["-p", "warren-worker"].map(str::to_owned), true);
+        assert_eq!(typed.build().join(" "), format!("--workspace {features}"));
+    }
+
+    #[test]
     fn the_stories_and_the_others_are_everything_once() {
         let arguments = Arguments::new(&["--".to_owned(), "pause".to_owned()], true);
         assert!(arguments.is_whole_workspace());
-        let tests = ["it", "stories", "more"].map(str::to_owned).into();
+        let tests = ["it", "stories", "delivery", "more"].map(str::to_owned).into();
         let start = "test --locked --no-fail-fast --workspace";
         let end = "--features warren-worker/failpoints -- --show-output pause";
-        assert_eq!(arguments.stories().join(" "), format!("{start} --test stories {end}"));
-        let others: Vec<_> = arguments.others(&tests).iter().map(|call| call.join(" ")).collect();
+        let lines = |lane: Lane| lane.calls.iter().map(|call| call.join(" ")).collect::<Vec<_>>();
+        assert_eq!(lines(arguments.stories()), [format!("{start} --test stories {end}")]);
+        let others: Vec<_> = arguments.others(&tests).into_iter().map(lines).collect();
         assert_eq!(
             others,
             [
-                format!("{start} --lib --bins --test it --test more {end}"),
-                format!("{start} --doc {end}")
+                vec![format!("{start} --test delivery {end}")],
+                vec![
+                    format!("{start} --lib --bins --test it --test more {end}"),
+                    format!("{start} --doc {end}"),
+                ],
             ]
         );
         assert!(!Arguments::new(&["--lib".to_owned()], true).is_whole_workspace());
