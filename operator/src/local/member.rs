@@ -115,6 +115,15 @@ impl Shown {
         sum += self.figures.settled;
         sum
     }
+
+    /// Its process has crashed, this many times since it was healthy: what it has told stays counted.
+    fn crash(&mut self, how: &str, crashes: u32) {
+        self.phase = Phase::Waiting;
+        self.earlier = self.settled();
+        self.figures = Figures::default();
+        self.crashes = crashes;
+        how.clone_into(&mut self.last_crash);
+    }
 }
 
 /// What runs for a member.
@@ -213,13 +222,7 @@ impl Keeper {
     }
 
     fn tell_crash(&self, how: String, again_in: Duration, backoff: CrashBackoff) {
-        self.show.send_modify(|shown| {
-            shown.phase = Phase::Waiting;
-            shown.earlier = shown.settled();
-            shown.figures = Figures::default();
-            shown.crashes = backoff.crashes();
-            shown.last_crash.clone_from(&how);
-        });
+        self.show.send_modify(|shown| shown.crash(&how, backoff.crashes()));
         self.surroundings.reporter.tell(Happening::Crashed {
             name: self.launch.name.clone(),
             how,

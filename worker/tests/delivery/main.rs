@@ -1,4 +1,5 @@
-//! The worker as a process, on real brokers.
+//! The worker as a process, on real brokers. The runner has a lane for this target, which takes
+//! longest, and knows it by its name.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,

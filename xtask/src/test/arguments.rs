@@ -8,9 +8,9 @@ pub(super) const WORKER: &str = "warren-worker";
 pub(super) const FAILPOINTS: &str = "failpoints";
 /// The target with the stories of the cluster, the only one of its name.
 const STORIES_TARGET: &str = "stories";
-/// The targets that are run beside the others, because they take long and mostly wait: brokers that
-/// are restarted again and again take minutes to boot.
-const LONG_TARGETS: [&str; 1] = ["delivery"];
+/// The target that is run beside the others, because it takes long and mostly waits: brokers that are
+/// restarted again and again take minutes to boot. The only one of its name.
+const LONG_TARGET: &str = "delivery";
 
 /// Calls of cargo, one after the other.
 #[derive(Debug, PartialEq, Eq)]
@@ -21,9 +21,8 @@ pub(super) struct Lane {
     pub(super) threads: u8,
 }
 
-/// Stories wait for pods and for intervals to pass.
-const STORY_THREADS: u8 = 8;
-/// Most tests wait for a broker, so that two cores do more than two at once.
+/// Most tests wait, for a broker or for pods, so that two cores do more than two at once. With
+/// twice as many stories the operator was seen to need most of a minute until its next pass.
 const THREADS: u8 = 4;
 /// Beside all that, what needs most of the processor: programs by the dozen on three brokers.
 const OTHER_THREADS: u8 = 3;
@@ -70,12 +69,12 @@ impl Arguments {
         self.excluded.push(package);
     }
 
-    /// What `cargo build` gets: all programs, as the tests want them. Where everything is tested,
-    /// the tests as well: they turn on more features of libraries, with which cargo would build the
-    /// programs anew and put them in the place of the first.
+    /// What `cargo build` gets: all programs, as the tests want them. Where no package is named, the
+    /// tests as well: they turn on more features of libraries than what is shipped has, with which
+    /// cargo would build the programs anew and put them in the place of the first.
     pub(super) fn build(&self) -> Vec<&str> {
         let mut words = vec!["--workspace"];
-        if self.is_whole_workspace() {
+        if self.packages.is_empty() {
             words.extend(self.excluded.iter().flat_map(|package| ["--exclude", *package]));
             words.push("--all-targets");
         }
@@ -112,22 +111,19 @@ impl Arguments {
     /// The call that tells the stories and nothing else. It is about all packages too, or cargo
     /// would build what they share with other features.
     pub(super) fn stories(&self) -> Lane {
-        Lane { calls: vec![self.test(&["--test", STORIES_TARGET])], threads: STORY_THREADS }
+        Lane { calls: vec![self.test(&["--test", STORIES_TARGET])], threads: THREADS }
     }
 
     /// Everything but the stories, given the names of all test targets, to be run side by side.
     /// Examples in documentation are a call of their own for cargo.
     pub(super) fn others(&self, tests: &BTreeSet<String>) -> Vec<Lane> {
-        let is_long = |name: &&str| LONG_TARGETS.contains(name);
-        let tests = tests.iter().map(String::as_str).filter(|name| *name != STORIES_TARGET);
-        let (long, short): (Vec<_>, Vec<_>) = tests.partition(is_long);
+        let tests = tests.iter().map(String::as_str);
+        let short = tests.filter(|name| ![STORIES_TARGET, LONG_TARGET].contains(name));
         let mut chosen = vec!["--lib", "--bins"];
-        chosen.extend(short.into_iter().flat_map(|name| ["--test", name]));
-        let long = long
-            .into_iter()
-            .map(|name| Lane { calls: vec![self.test(&["--test", name])], threads: THREADS });
+        chosen.extend(short.flat_map(|name| ["--test", name]));
+        let long = vec![self.test(&["--test", LONG_TARGET])];
         let rest = vec![self.test(&chosen), self.test(&["--doc"])];
-        long.chain([Lane { calls: rest, threads: OTHER_THREADS }]).collect()
+        vec![Lane { calls: long, threads: THREADS }, Lane { calls: rest, threads: OTHER_THREADS }]
     }
 }
 
@@ -149,6 +145,8 @@ fn packages(words: &[String]) -> Vec<&str> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     fn test_line(typed: &str, failpoints: bool) -> String {
@@ -178,6 +176,15 @@ mod tests {
         assert!(line.contains("--workspace --exclude warren-e2e "), "{line}");
         let typed = ["-p".to_owned(), "warren-core".to_owned()];
         assert!(!Arguments::new(&typed, false).concern("warren-e2e"));
+    }
+
+    #[test]
+    fn the_targets_with_a_lane_of_their_own_are_there() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        for (package, target) in [("tests/e2e", STORIES_TARGET), ("worker", LONG_TARGET)] {
+            let main = root.join(package).join("tests").join(target).join("main.rs");
+            assert!(main.is_file(), "{}", main.display());
+        }
     }
 
     #[test]

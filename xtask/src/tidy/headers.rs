@@ -27,7 +27,7 @@ mod tests {
     fn a_file_that_begins_with_its_purpose_is_accepted() {
         let files = [
             file("worker/src/config.rs", "//! What the worker was told.\n"),
-            file("worker/tests/it/main.rs", "#![allow(clippy::unwrap_used)]\n"),
+            file("operator/tests/it/main.rs", "#![allow(clippy::unwrap_used)]\n"),
             file("worker/src/notes.md", "Notes\n"),
         ];
         assert_eq!(check(&files), []);

@@ -102,7 +102,8 @@ mod tests {
 
     #[test]
     fn a_file_of_tests_is_tests_from_its_first_line() {
-        for path in ["worker/tests/it/main.rs", "operator/src/plan/tests.rs", "tests/e2e/src/a.rs"]
+        for path in
+            ["operator/tests/it/main.rs", "operator/src/plan/tests.rs", "tests/e2e/src/a.rs"]
         {
             assert_eq!(file(path, "fn a() {}\n").first_test_line(), Some(0), "{path}");
         }

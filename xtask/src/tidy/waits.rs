@@ -65,12 +65,13 @@ mod tests {
     fn sleeps_with_a_reason_are_accepted() {
         let sleep = concat!("tokio::time::sl", "eep(step).await;");
         for function in ["wait_for_queue", "poll_health", "returns_until_ready", "slow_server"] {
-            assert_eq!(check(&[file("worker/tests/it/main.rs", body(function, sleep))]), []);
+            assert_eq!(check(&[file("operator/tests/it/main.rs", body(function, sleep))]), []);
         }
         let program = file("worker/src/session.rs", body("connect", sleep));
         let comment =
-            file("worker/tests/it/main.rs", body("works", concat!("// no sl", "eep(1) here")));
-        let other = file("worker/tests/it/main.rs", body("works", concat!("over", "sl", "eep(1)")));
+            file("operator/tests/it/main.rs", body("works", concat!("// no sl", "eep(1) here")));
+        let other =
+            file("operator/tests/it/main.rs", body("works", concat!("over", "sl", "eep(1)")));
         assert_eq!(check(&[program, comment, other]), []);
     }
 
@@ -83,7 +84,7 @@ mod tests {
         for sleep in sleeps {
             let text = body("a_message_arrives", sleep);
             assert_eq!(
-                check(&[file("worker/tests/it/main.rs", text.as_str())]).len(),
+                check(&[file("operator/tests/it/main.rs", text.as_str())]).len(),
                 1,
                 "{sleep}"
             );

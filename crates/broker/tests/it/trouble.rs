@@ -21,7 +21,7 @@ use warren_broker::{
     login::Login,
     publisher::{PublishError, Publisher, PublisherState, Settings},
 };
-use warren_test_support::{TestVhost, eventually, for_each_broker, wait_until};
+use warren_test_support::{TestVhost, answered, eventually, for_each_broker, wait_until};
 
 use crate::{PATIENCE, publication, publishing::exchange_and_queue};
 
@@ -31,18 +31,20 @@ const DEADLINE: Duration = Duration::from_secs(4);
 /// Closes the connection that the broker lists under a name, as an administrator would.
 pub(crate) async fn close_connection(vhost: &TestVhost, name: &str) {
     let id = eventually(PATIENCE, "the connection is listed", async || {
-        let connections = vhost.management.connections(&vhost.name).await.unwrap();
+        let connections = vhost.management.connections(&vhost.name).await.ok()?;
         let named = connections.into_iter().find(|one| one.name.as_deref() == Some(name));
         named.map(|connection| connection.id)
     });
-    vhost.management.close_connection(&id.await).await.unwrap();
+    let id = id.await;
+    answered("close a connection", async || vhost.management.close_connection(&id).await).await;
 }
 
 #[tokio::test]
 async fn callers_learn_that_a_connection_was_closed_and_a_later_publish_works() {
     for_each_broker(async |vhost| {
         exchange_and_queue(vhost).await;
-        let publisher = vhost.publisher(Settings::producer("test/killed")).await;
+        let patient = Settings { deadline: PATIENCE, ..Settings::producer("test/killed") };
+        let publisher = vhost.publisher(patient).await;
         let busy = publisher.clone();
         let publishing = tokio::spawn(async move {
             let mut stored = 0_usize;
@@ -86,9 +88,8 @@ async fn a_publisher_without_a_broker_refuses_at_once_and_says_why() {
     let refused = publisher.publish(publication("x", "q", "m1")).await.unwrap_err();
     assert!(since.elapsed() < PATIENCE / 2, "it waited for the deadline");
     assert!(!refused.outcome_unknown() && refused.to_string().contains("nothing listens"));
-    let since = Instant::now();
     assert_eq!(publisher.close(PATIENCE).await, 0);
-    assert!(since.elapsed() < PATIENCE / 2, "it waited for nothing");
+    assert_eq!(*publisher.state().borrow(), PublisherState::Closed);
 }
 
 #[tokio::test]
@@ -140,7 +141,7 @@ async fn a_new_login_takes_over_without_a_failed_publish() {
         });
         logins.send(new.clone()).unwrap();
         wait_until(PATIENCE, "only the new user is connected", async || {
-            let connections = vhost.management.connections(&vhost.name).await.unwrap();
+            let connections = vhost.management.connections(&vhost.name).await.unwrap_or_default();
             let of = |user: &Login| {
                 let is = |name: &Option<String>| name.as_ref() == Some(&user.username);
                 connections.iter().filter(|connection| is(&connection.user)).count()
@@ -196,11 +197,10 @@ async fn while_the_broker_blocks_publishes_are_refused_at_once_on_the_same_conne
         let mut turns = tokio::time::interval(DEADLINE / 8);
         for _ in 0..10 {
             turns.tick().await;
-            let since = Instant::now();
+            // At its deadline it would be a timeout.
             let refused = publisher.publish(publication("x", "q", "refused")).await.unwrap_err();
             let detail = "low on memory".to_owned();
             assert_eq!(refused, PublishError::Blocked { detail });
-            assert!(since.elapsed() < DEADLINE, "{:?}", since.elapsed());
         }
         assert_eq!(relay.connections(), 1, "a blocked connection was replaced");
 

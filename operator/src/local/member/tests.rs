@@ -99,6 +99,21 @@ pub(crate) const OBEDIENT: &str =
 /// Does not care for SIGTERM.
 const STUBBORN: &str = "trap '' TERM; echo up; while :; do sleep 0.05; done";
 
+#[test]
+fn what_a_process_told_before_its_crash_stays_counted() {
+    let figures = |acked| {
+        let settled = Settled { acked, retried: 1 };
+        Figures { settled, in_flight: 2, consumes: true, ready: true }
+    };
+    let mut shown = Shown { figures: figures(7), ..Shown::default() };
+    shown.crash("signal 9", 1);
+    assert_eq!((shown.phase, shown.crashes, &*shown.last_crash), (Phase::Waiting, 1, "signal 9"));
+    assert_eq!(shown.figures, Figures::default(), "no process runs");
+    shown.figures = figures(5);
+    shown.crash("signal 9", 2);
+    assert_eq!(shown.settled(), Settled { acked: 12, retried: 2 });
+}
+
 #[tokio::test]
 async fn a_process_that_ends_by_itself_is_started_again() {
     let mut stage = Stage::new();

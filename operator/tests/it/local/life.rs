@@ -13,7 +13,7 @@ use warren_core::{
     names::{PipelineId, QueueName, Slot, UserScope},
     owner::LOCAL_CLUSTER,
 };
-use warren_test_support::{TestVhost, for_each_broker, wait_until};
+use warren_test_support::{TestVhost, answered, for_each_broker, wait_until};
 
 use super::run::{Local, PATIENCE, Place, is_there, kill, leads_a_group};
 
@@ -62,7 +62,8 @@ async fn remove_users(vhost: &TestVhost) {
     let users =
         [prefix.worker_user(&queue, &scope, Slot::A), prefix.producer_user(&scope, Slot::A)];
     for user in users {
-        vhost.management.delete_user(&user).await.unwrap();
+        let delete = async || vhost.management.delete_user(&user).await;
+        answered(&format!("delete user {user}"), delete).await;
     }
 }
 
@@ -130,7 +131,8 @@ async fn workers_follow_the_backlog_survive_crashes_and_leave_nothing_behind() {
         local.signal(Signal::TERM);
         assert_eq!(local.end().await, Some(0));
         let ended = local.events("ended");
-        // What the killed worker did since it was asked last nobody has counted.
+        // What the killed worker did since it was asked last nobody has counted: on a busy machine
+        // that may be all it ever did.
         let done = ended[0]["done"].as_u64().unwrap();
         assert!(
             (300_u64.saturating_sub(uncounted)..=310).contains(&done),
@@ -146,22 +148,26 @@ async fn workers_follow_the_backlog_survive_crashes_and_leave_nothing_behind() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_signal_lets_busy_workers_finish_what_they_have_begun() {
-    live(MANIFEST, async |vhost, place| {
+    // They are still at it when the signal comes, and end well within the drain.
+    let unhurried = MANIFEST.replace("10s", "60s").replace("300ms", "10s");
+    live(&unhurried, async |vhost, place| {
         let mut local = place.start(&["-o", "json"]);
         wait_for_condition(&local, "TopologyInSync", "InSync").await;
-        publish(vhost, 100).await;
+        publish(vhost, 4).await;
         wait_for_condition(&local, "WorkersAvailable", "Available").await;
         for (name, id) in local.started() {
             assert!(leads_a_group(id), "a terminal's Ctrl-C would reach {name}");
         }
+        wait_until(PATIENCE, "the messages to be taken", async || {
+            vhost.depth(QUEUE).await.ready == 0
+        })
+        .await;
         local.signal(Signal::INT);
         assert_eq!(local.end().await, Some(0));
         assert!(local.events("killed").is_empty(), "all of them drained");
+        assert_eq!(vhost.depth(QUEUE).await.ready, 0, "what was begun was given back");
         let done = local.events("ended")[0]["done"].as_u64().unwrap();
-        let left = vhost.depth(QUEUE).await.ready;
-        // A figure is as of a moment before the end: on a busy machine it is too low, and never too
-        // high. What the broker has is exact.
-        assert!((1..=100).contains(&(done + u64::from(left))), "{done} done, {left} left");
+        assert!(done <= 4, "{done} done");
     })
     .await;
 }
@@ -234,7 +240,7 @@ async fn a_queue_that_somebody_deletes_is_declared_again_at_once() {
     live(MANIFEST, async |vhost, place| {
         let mut local = place.start(&["-o", "json"]);
         wait_for_condition(&local, "ScalingActive", "ObservationFresh").await;
-        vhost.management.delete_queue(&vhost.name, QUEUE).await.unwrap();
+        vhost.delete_queue(QUEUE).await;
         let repaired = local.wait_for("broker", |event| event["reason"] == "DriftRepaired");
         // Long before the interval of a minute.
         let soon = Duration::from_secs(30);

@@ -10,6 +10,8 @@ use warren_broker::management::ApiError;
 use super::harness::{Scene, producer, story, until};
 
 const READY: Duration = Duration::from_secs(60);
+/// Workers have to start first, and then take messages that last a second each.
+const RECEIVED: Duration = Duration::from_secs(180);
 /// Tiers, main queues, dead-letter queues and the one of unrouted messages go one kind after the
 /// other: cut off, seen empty, and seen again 15 s later. Before that, workers may have a minute.
 const DELETED: Duration = Duration::from_secs(240);
@@ -137,7 +139,7 @@ fn a_queue_that_leaves_the_spec_is_emptied_by_its_workers_and_goes() {
 
 async fn received(scene: &Scene, queue: &str, count: usize) {
     let path = scene.path(queue);
-    until(READY, &format!("{path} has received {count}"), async || {
+    until(RECEIVED, &format!("{path} has received {count}"), async || {
         let received = scene.stage.receiver.received(&path).await?;
         if received.ids == count { Ok(()) } else { Err(format!("{received:?}")) }
     })

@@ -21,7 +21,7 @@ fn a_newcomer_installs_the_chart_applies_the_example_and_it_is_ready_within_a_mi
         orders.until_ready(READY).await;
         reads_well(scene).await;
         takes_orders(scene, &orders).await;
-        scene.cluster.kubectl(&["delete", "-f", EXAMPLE, "--timeout=150s"]).await;
+        scene.cluster.kubectl(&["delete", "-f", EXAMPLE, "--timeout=240s"]).await;
     });
 }
 

@@ -39,7 +39,13 @@ async fn settle(scene: &Scene) {
 
 /// Watches them stay as they are.
 async fn stay(scene: &Scene) {
-    // Those who were alone before may have started another operator.
+    // Those who were alone before may have started another operator. What it finds it tells after
+    // its second look; until then the status is what its predecessor told.
+    until(SETTLED, "the present operator has looked at each twice", async || {
+        let passes = figure(scene, "warren_reconcile_total").await;
+        if passes >= 2.0 * 20.0 { Ok(()) } else { Err(format!("{passes} passes")) }
+    })
+    .await;
     settled(scene).await;
 
     let before = Standing::of(scene).await;

@@ -64,7 +64,8 @@ pub(crate) fn story(name: &str, tell: impl AsyncFn(&Scene)) {
     });
 }
 
-/// Tells a story that disturbs the operator, while no other is told.
+/// Tells a story that disturbs the operator, while no other is told. Others may have prepared what
+/// they need, and pipelines of theirs stand meanwhile.
 pub(crate) fn alone(name: &str, tell: impl AsyncFn(&Scene)) {
     alone_after(name, async |_| (), tell);
 }
@@ -75,6 +76,9 @@ pub(crate) fn alone_after(name: &str, prepare: impl AsyncFn(&Scene), tell: impl 
         let shared = PEACE.read().await;
         let mut performance = Performance::begin(name).await;
         performance.act(prepare).await;
+        if performance.told.is_err() {
+            return performance.end().await;
+        }
         drop(shared);
         let alone = PEACE.write().await;
         performance.act(tell).await;
@@ -99,11 +103,8 @@ impl Performance {
         Self { name: name.to_owned(), scene, took: began.elapsed(), told: Ok(()) }
     }
 
-    /// Tells a part, unless one before it has failed.
+    /// Tells a part.
     async fn act(&mut self, part: impl AsyncFn(&Scene)) {
-        if self.told.is_err() {
-            return;
-        }
         let began = Instant::now();
         self.told = AssertUnwindSafe(part(&self.scene)).catch_unwind().await;
         self.took += began.elapsed();
