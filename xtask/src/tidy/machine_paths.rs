@@ -58,7 +58,7 @@ mod tests {
     fn paths_that_everybody_has_are_accepted() {
         for line in [
             "https://example.com/home/page",
-            concat!("crates/root/src/lib.rs and $HOME/w", "ork/x and ~/w", "ork/x"),
+            concat!("crates/ro", "ot/src/lib.rs and $HOME/w", "ork/x and ~/w", "ork/x"),
             "cat /etc/warren/worker.yaml /var/run/secrets/token",
             concat!("WORKDIR /home", "/nonroot/app"),
             "{folder}/work/x",

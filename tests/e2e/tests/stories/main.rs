@@ -2,7 +2,8 @@
 //!
 //! The operator is installed once, with Helm, and the broker and the receiver of `deploy/demo` are
 //! applied once. Each story has a namespace and a virtual host of its own. Those that disturb the
-//! operator, and the one that no other may disturb, run alone. A failure shows the pipelines, events, pods and the operator's log.
+//! operator, and the one that no other may disturb, run alone. A failure shows the pipelines,
+//! events, pods and the operator's log.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,

@@ -10,6 +10,8 @@ use warren_api::MessagePipeline;
 use super::harness::{Scene, alone_after, until, waiting::poll_for};
 
 const PIPELINES: usize = 20;
+/// Two of each pipeline.
+const PASSES: f64 = 40.0;
 const READY: Duration = Duration::from_secs(120);
 /// Three intervals of 60 s: every pipeline is looked at at least twice.
 const WATCHED: Duration = Duration::from_secs(180);
@@ -43,7 +45,7 @@ async fn stay(scene: &Scene) {
     // its second look; until then the status is what its predecessor told.
     until(SETTLED, "the present operator has looked at each twice", async || {
         let passes = figure(scene, "warren_reconcile_total").await;
-        if passes >= 2.0 * 20.0 { Ok(()) } else { Err(format!("{passes} passes")) }
+        if passes >= PASSES { Ok(()) } else { Err(format!("{passes} passes")) }
     })
     .await;
     settled(scene).await;
@@ -56,7 +58,7 @@ async fn stay(scene: &Scene) {
     poll_for(WATCHED, async || ()).await;
     let after = Standing::of(scene).await;
     let passed = after.passes - before.passes;
-    assert!(passed >= 2.0 * 20.0, "only {passed} passes were made");
+    assert!(passed >= PASSES, "only {passed} passes were made");
     after.is_unchanged_from(&before);
 }
 
