@@ -45,8 +45,9 @@ pub const READ_TIMEOUT: Duration = Duration::from_secs(10);
 pub const WRITE_TIMEOUT: Duration = Duration::from_secs(35);
 /// How many calls may be under way at the same time.
 const CONCURRENCY: usize = 4;
-/// How long an idle connection is kept; the broker itself closes them after a minute.
-const KEEP_ALIVE: Duration = Duration::from_secs(30);
+/// How long an idle connection is kept. RabbitMQ 4 closes it after 5 s, which is Cowboy's default
+/// `request_timeout` (3.10 waits a minute), and a call that is sent just then gets no answer.
+const KEEP_ALIVE: Duration = Duration::from_secs(3);
 
 /// A client of one broker's management API, with the login of one user. Clones share it.
 #[derive(Clone)]

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use reqwest::Method;
+use reqwest::{Method, RequestBuilder, Response, header::CONTENT_TYPE};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tokio::time::timeout;
 use url::Url;
@@ -150,16 +150,7 @@ impl Call {
             inner.writes.fetch_add(1, Ordering::Relaxed);
             Changing::begin(&inner.changes)
         });
-        let mut request = inner
-            .client
-            .request(self.method.clone(), self.url.clone())
-            .basic_auth(&inner.username, Some(inner.password.reveal()))
-            .timeout(deadline);
-        if let Some(body) = &self.body {
-            let json = (reqwest::header::CONTENT_TYPE, "application/json");
-            request = request.header(json.0, json.1).body(body.clone());
-        }
-        let mut response = request.send().await.map_err(|error| transport(&error))?;
+        let mut response = self.response(deadline).await.map_err(|error| transport(&error))?;
         let status = response.status();
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| transport(&error))? {
@@ -172,6 +163,31 @@ impl Call {
             return Ok(body);
         }
         Err(ApiErrorKind::of_answer(status, &body))
+    }
+
+    /// Sends it, and once more if the connection ends without an answer: whoever serves closes idle
+    /// ones, at times just as they are used. Only for what may be done twice
+    /// (<https://www.rfc-editor.org/rfc/rfc9110#section-9.2.2>).
+    async fn response(&self, deadline: Duration) -> reqwest::Result<Response> {
+        match self.request(deadline).send().await {
+            Err(error) if is_unanswered(&error) && self.method.is_idempotent() => {
+                self.request(deadline).send().await
+            }
+            answered => answered,
+        }
+    }
+
+    fn request(&self, deadline: Duration) -> RequestBuilder {
+        let inner = &self.management.inner;
+        let request = inner
+            .client
+            .request(self.method.clone(), self.url.clone())
+            .basic_auth(&inner.username, Some(inner.password.reveal()))
+            .timeout(deadline);
+        match &self.body {
+            Some(body) => request.header(CONTENT_TYPE, "application/json").body(body.clone()),
+            None => request,
+        }
     }
 
     fn is_write(&self) -> bool {
@@ -195,6 +211,79 @@ impl Drop for Changing<'_> {
     }
 }
 
+/// Whether there was a connection, and it ended before the answer came.
+fn is_unanswered(error: &reqwest::Error) -> bool {
+    error.is_request() && !error.is_connect() && !error.is_timeout()
+}
+
 fn transport(error: &reqwest::Error) -> ApiErrorKind {
     ApiErrorKind::of_transport(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, atomic::AtomicUsize};
+
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::{TcpListener, TcpStream},
+    };
+
+    use super::*;
+    use crate::login::{Login, Secret};
+
+    const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
+
+    /// Answers so many requests on each connection and ends it with the next one. Counts all.
+    async fn serve(answers: usize) -> (Management, Arc<AtomicUsize>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let requests = Arc::new(AtomicUsize::new(0));
+        let count = requests.clone();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(answer(stream, answers, count.clone()));
+            }
+        });
+        let mut login = Login::new("127.0.0.1", "u", Secret::new("p"));
+        login.management_uri = Some(format!("http://{address}"));
+        (Management::new(&login).unwrap(), requests)
+    }
+
+    async fn answer(mut stream: TcpStream, answers: usize, requests: Arc<AtomicUsize>) {
+        for number in 0..=answers {
+            let mut request = Vec::new();
+            while !request.ends_with(b"\r\n\r\n") {
+                match stream.read_u8().await {
+                    Ok(byte) => request.push(byte),
+                    Err(_) => return,
+                }
+            }
+            requests.fetch_add(1, Ordering::SeqCst);
+            if number < answers {
+                stream.write_all(ANSWER).await.unwrap();
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn what_a_closing_connection_swallowed_is_sent_once_more() {
+        let (management, requests) = serve(1).await;
+        for asked in [1, 3] {
+            management.get(&["whoami"]).done().await.unwrap();
+            assert_eq!(requests.load(Ordering::SeqCst), asked);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_may_not_be_done_twice_is_sent_once_and_everything_else_twice_at_most() {
+        for (method, sent) in
+            [(Method::GET, 2), (Method::PUT, 2), (Method::DELETE, 2), (Method::POST, 1)]
+        {
+            let (management, requests) = serve(0).await;
+            let error = management.call(method.clone(), &["x"]).done().await.unwrap_err();
+            assert!(matches!(error.kind, ApiErrorKind::Transient(_)), "{method}: {error}");
+            assert_eq!(requests.load(Ordering::SeqCst), sent, "{method}");
+        }
+    }
 }
