@@ -3,7 +3,6 @@
 use std::{
     hash::{BuildHasher, Hasher, RandomState},
     num::NonZeroU16,
-    sync::Mutex,
     time::Duration,
 };
 
@@ -29,8 +28,8 @@ use crate::{
     waiting::{eventually, poll_while},
 };
 
-/// How long a test broker may take for one thing.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// How long a test broker may take for one thing: others boot and are loaded on the same machine.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A virtual host that belongs to one test, with everything in it.
 pub struct TestVhost {
@@ -42,8 +41,6 @@ pub struct TestVhost {
     pub login: Login,
     /// The management API of the broker.
     pub management: Management,
-    /// Users made for the test; users are global to a broker.
-    users: Mutex<Vec<String>>,
     deleted: bool,
 }
 
@@ -58,17 +55,16 @@ impl TestVhost {
             login: Login { vhost: name.clone(), ..broker.login.clone() },
             name,
             management,
-            users: Mutex::default(),
             deleted: false,
         };
         vhost.permit(&vhost.login.username, ".*", ".*", ".*").await;
         vhost
     }
 
-    /// Deletes it, and the users that were made for it.
+    /// Deletes it, and the users that could do something in it, but for the administrator.
     pub async fn delete(mut self) {
         self.deleted = true;
-        clean_up(&self.management, &self.name, &self.made_users()).await;
+        clean_up(&self.management, &self.login).await;
     }
 
     /// The login as a receiver that never changes.
@@ -82,7 +78,6 @@ impl TestVhost {
         let password = Secret::new(unique("password"));
         let put = async || self.management.put_user(&name, &password, &[]).await;
         answered("make a user", put).await;
-        self.users.lock().unwrap().push(name.clone());
         self.permit(&name, configure, write, read).await;
         Login { username: name, password, ..self.login.clone() }
     }
@@ -141,6 +136,13 @@ impl TestVhost {
         answered("bind a queue", async || self.management.bind(&self.name, &binding).await).await;
     }
 
+    /// A publisher that is connected, for a test that is not about how long publishing takes: it
+    /// keeps the order of messages, and has all the time that a busy broker needs.
+    pub async fn patient_publisher(&self) -> Publisher {
+        let settings = Settings::worker("test/publish");
+        self.publisher(Settings { deadline: PATIENCE, place_wait: PATIENCE, ..settings }).await
+    }
+
     /// A publisher that is connected.
     pub async fn publisher(&self, settings: Settings) -> Publisher {
         let publisher = Publisher::start(self.logins(), settings);
@@ -152,7 +154,7 @@ impl TestVhost {
 
     /// Publishes one message, confirmed, on a connection of its own.
     pub async fn publish(&self, exchange: &str, routing_key: &str, message: Message) {
-        let publisher = self.publisher(Settings::worker("test/publish")).await;
+        let publisher = self.patient_publisher().await;
         let publication = Publication {
             exchange: exchange.to_owned(),
             routing_key: routing_key.to_owned(),
@@ -203,10 +205,6 @@ impl TestVhost {
         session.finish().await;
         taken
     }
-
-    fn made_users(&self) -> Vec<String> {
-        self.users.lock().unwrap().clone()
-    }
 }
 
 impl Drop for TestVhost {
@@ -216,12 +214,12 @@ impl Drop for TestVhost {
         if self.deleted {
             return;
         }
-        let (login, name, users) = (self.login.clone(), self.name.clone(), self.made_users());
+        let login = self.login.clone();
         let cleaning = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             let management = Management::new(&login);
             if let (Ok(runtime), Ok(management)) = (runtime, management) {
-                runtime.block_on(clean_up(&management, &name, &users));
+                runtime.block_on(clean_up(&management, &login));
             }
         });
         let _ = cleaning.join();
@@ -244,14 +242,18 @@ fn may_pass(error: &ApiError) -> bool {
     matches!(error.kind, ApiErrorKind::Transient(_) | ApiErrorKind::Timeout)
 }
 
-/// Says what it could not delete: no test fails for that.
-async fn clean_up(management: &Management, vhost: &str, users: &[String]) {
+/// Deletes the virtual host of a login, and the other users that may enter it: users are global to
+/// a broker and outlive it. Says what it could not delete: no test fails for that.
+async fn clean_up(management: &Management, login: &Login) {
+    let vhost = &login.vhost;
+    let permissions = poll_until_answered(async || management.permissions(vhost).await).await;
     let deleted = poll_until_answered(async || management.delete_vhost(vhost).await);
     if let Err(error) = deleted.await {
         println!("left behind: vhost {vhost}: {error}");
     }
-    for user in users {
-        let deleted = poll_until_answered(async || management.delete_user(user).await);
+    let users = permissions.unwrap_or_default().into_iter().map(|(user, _)| user);
+    for user in users.filter(|user| *user != login.username) {
+        let deleted = poll_until_answered(async || management.delete_user(&user).await);
         if let Err(error) = deleted.await {
             println!("left behind: user {user}: {error}");
         }

@@ -11,10 +11,7 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
-use warren_broker::{
-    login::Login,
-    publisher::{Publisher, Settings},
-};
+use warren_broker::{login::Login, publisher::Publisher};
 use warren_core::{
     config::{Unrouted, WorkerConfig},
     headers,
@@ -56,7 +53,7 @@ impl<'a> Rig<'a> {
         write_login(&directory, &vhost.login);
         let version = vhost.management.overview().await.unwrap().version;
         vhost.declare(&desired(&layout(&config), BrokerFacts { version })).await;
-        let publisher = vhost.publisher(Settings::producer("test/publish")).await;
+        let publisher = vhost.patient_publisher().await;
         Self { vhost, config, publisher, directory }
     }
 

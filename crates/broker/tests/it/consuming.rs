@@ -37,7 +37,7 @@ async fn next(deliveries: &mut Deliveries) -> Delivery {
 
 async fn fill(vhost: &TestVhost, count: usize) {
     vhost.queue("q", []).await;
-    let publisher = vhost.publisher(warren_broker::publisher::Settings::worker("test/fill")).await;
+    let publisher = vhost.patient_publisher().await;
     let publish = async |number: usize| {
         let publication = crate::publication("", "q", &format!("m{number}"));
         publisher.publish(publication).await.unwrap();

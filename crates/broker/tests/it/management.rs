@@ -3,7 +3,6 @@
 use warren_broker::{
     login::{Login, Secret},
     management::{ApiErrorKind, Management, concerning},
-    publisher::Settings,
 };
 use warren_core::{
     names::Prefix,
@@ -196,7 +195,7 @@ async fn statistics_and_totals_arrive_in_the_end() {
     for_each_broker(async |vhost| {
         vhost.queue("q", []).await;
         // A broker may lose what a channel counted if it ends before it was asked for its counters.
-        let publisher = vhost.publisher(Settings::worker("test/statistics")).await;
+        let publisher = vhost.patient_publisher().await;
         publisher.publish(publication("", "q", "m1")).await.unwrap();
         let management = &vhost.management;
         wait_until(PATIENCE, "the totals tell of the message", async || {

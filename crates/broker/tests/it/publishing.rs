@@ -26,7 +26,7 @@ async fn with_200_publishers_and_a_fifth_unroutable_every_caller_is_told_the_tru
     for_each_broker(async |vhost| {
         exchange_and_queue(vhost).await;
         // One channel makes the largest batches, and those the most chances to be wrong.
-        let publisher = vhost.publisher(Settings::worker("test/publish")).await;
+        let publisher = vhost.patient_publisher().await;
         let publish_some = async |number: usize| {
             let mut stored = Vec::new();
             for turn in 0..EACH {
@@ -61,7 +61,7 @@ async fn with_200_publishers_and_a_fifth_unroutable_every_caller_is_told_the_tru
 async fn equal_ids_at_the_same_time_get_an_outcome_each() {
     for_each_broker(async |vhost| {
         exchange_and_queue(vhost).await;
-        let publisher = vhost.publisher(Settings::worker("test/publish")).await;
+        let publisher = vhost.patient_publisher().await;
         let publish = async |number: usize| {
             let key = if number.is_multiple_of(2) { "q" } else { "nowhere" };
             publisher.publish(publication("x", key, "same")).await
@@ -84,7 +84,7 @@ async fn a_full_queue_refuses_and_takes_again_when_there_is_room() {
             [("x-max-length", Argument::Int(5)), ("x-overflow", Argument::from("reject-publish"))];
         vhost.queue("q", limits).await;
         vhost.bind("x", "q", "q").await;
-        let publisher = vhost.publisher(Settings::worker("test/publish")).await;
+        let publisher = vhost.patient_publisher().await;
         let mut nacked = 0;
         for number in 0..50 {
             match publisher.publish(publication("x", "q", &format!("m{number}"))).await {
@@ -109,7 +109,7 @@ async fn a_full_queue_refuses_and_takes_again_when_there_is_room() {
 async fn a_missing_exchange_is_told_and_harms_no_message_to_another() {
     for_each_broker(async |vhost| {
         exchange_and_queue(vhost).await;
-        let publisher = vhost.publisher(Settings::worker("test/publish")).await;
+        let publisher = vhost.patient_publisher().await;
         let publish = async |number: usize| {
             let exchange = if number.is_multiple_of(2) { "x" } else { "missing" };
             publisher.publish(publication(exchange, "q", &format!("m{number}"))).await
@@ -150,7 +150,7 @@ async fn an_exchange_that_the_user_may_not_write_is_told() {
 async fn a_body_that_is_too_large_is_told_and_its_batch_is_stored() {
     for_each_broker(async |vhost| {
         exchange_and_queue(vhost).await;
-        let publisher = vhost.publisher(Settings::worker("test/publish")).await;
+        let publisher = vhost.patient_publisher().await;
         // From 4.0 on the broker takes 16 MiB; before, more than may be under way at once.
         let bytes = if vhost.version.starts_with('3') { 65 << 20 } else { (16 << 20) + 1 };
         let mut large = publication("x", "q", "large");
@@ -171,7 +171,7 @@ async fn a_body_that_is_too_large_is_told_and_its_batch_is_stored() {
 async fn large_headers_arrive_and_headers_beyond_a_frame_are_refused_without_harm() {
     for_each_broker(async |vhost| {
         exchange_and_queue(vhost).await;
-        let publisher = vhost.publisher(Settings::worker("test/publish")).await;
+        let publisher = vhost.patient_publisher().await;
         let with_headers = |id: &str, count: usize| {
             let mut publication = publication("x", "q", id);
             for number in 0..count {
@@ -199,7 +199,7 @@ async fn large_headers_arrive_and_headers_beyond_a_frame_are_refused_without_har
 async fn a_header_the_broker_refuses_harms_only_its_own_message() {
     for_each_broker(async |vhost| {
         exchange_and_queue(vhost).await;
-        let publisher = vhost.publisher(Settings::worker("test/publish")).await;
+        let publisher = vhost.patient_publisher().await;
         let publish = async |number: usize| {
             let mut publication = publication("x", "q", &format!("m{number}"));
             if number == 7 {
@@ -272,7 +272,7 @@ async fn more_than_may_be_under_way_is_refused_after_a_short_wait() {
 async fn a_publish_goes_on_when_its_caller_has_gone_away() {
     for_each_broker(async |vhost| {
         exchange_and_queue(vhost).await;
-        let publisher = vhost.publisher(Settings::worker("test/publish")).await;
+        let publisher = vhost.patient_publisher().await;
         let publish = publisher.publish(publication("x", "q", "m1"));
         let gone = tokio::time::timeout(Duration::ZERO, publish).await;
         assert!(gone.is_err(), "the confirm came before the caller could go away");
@@ -285,7 +285,8 @@ async fn a_publish_goes_on_when_its_caller_has_gone_away() {
 async fn a_publisher_that_closes_confirms_what_it_has_and_takes_no_more() {
     for_each_broker(async |vhost| {
         exchange_and_queue(vhost).await;
-        let publisher = vhost.publisher(Settings::producer("test/publish")).await;
+        let settings = Settings { deadline: PATIENCE, ..Settings::producer("test/publish") };
+        let publisher = vhost.publisher(settings).await;
         // Each publishes until it may no more.
         let many = (0..50).map(|number| {
             let publisher = publisher.clone();

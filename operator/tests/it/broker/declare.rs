@@ -8,14 +8,15 @@ use warren_api::{
 };
 use warren_core::topology::{self, BrokerFacts, compare, desired};
 use warren_operator::events::Event;
+use warren_test_support::for_each_broker;
 
-use super::{on_each_broker, pipeline};
+use super::pipeline;
 use crate::scene::{MINIMAL, Scene, object, says};
 
 #[tokio::test]
 async fn the_smallest_pipeline_is_declared_and_a_second_process_writes_nothing() {
     let object = object(MINIMAL);
-    on_each_broker(&[&object], async |vhost| {
+    for_each_broker(async |vhost| {
         let first = Scene::new(&vhost.login);
         let pass = first.first_pass(&object).await;
         assert_eq!(says(&pass.status, BrokerReachable), "True Connected");
@@ -45,7 +46,7 @@ async fn the_smallest_pipeline_is_declared_and_a_second_process_writes_nothing()
 #[tokio::test]
 async fn an_unchanged_pipeline_is_not_written_to_for_three_minutes() {
     let object = object(MINIMAL);
-    on_each_broker(&[&object], async |vhost| {
+    for_each_broker(async |vhost| {
         let first = Scene::new(&vhost.login);
         first.first_pass(&object).await;
         let fresh = first.restarted();
@@ -71,7 +72,7 @@ async fn wait_for_the_next_pass() {
 #[tokio::test]
 async fn what_is_there_afterwards_is_exactly_what_should_be() {
     let object = object(MINIMAL);
-    on_each_broker(&[&object], async |vhost| {
+    for_each_broker(async |vhost| {
         let scene = Scene::new(&vhost.login);
         scene.first_pass(&object).await;
         let pipeline = pipeline(&object);
@@ -93,7 +94,7 @@ async fn a_changed_spec_is_declared_and_not_called_drift() {
     let mut after =
         object(&MINIMAL.replace("{log: {}}", "{log: {}}\n  - name: audit\n    handler: {log: {}}"));
     after.metadata.generation = Some(2);
-    on_each_broker(&[&before, &after], async |vhost| {
+    for_each_broker(async |vhost| {
         let scene = Scene::new(&vhost.login);
         let first = scene.first_pass(&before).await;
         let second = scene.pass(&after, &first.status).await;
@@ -131,7 +132,7 @@ async fn a_changed_spec_is_declared_and_not_called_drift() {
 #[tokio::test]
 async fn a_broker_that_is_too_old_for_the_spec_is_left_as_it_is() {
     let asks = object(&format!("{MINIMAL}    limits: {{consumerTimeout: 20m}}\n"));
-    on_each_broker(&[&asks], async |vhost| {
+    for_each_broker(async |vhost| {
         let scene = Scene::new(&vhost.login);
         let pass = scene.pass(&asks, &MessagePipelineStatus::default()).await;
         if vhost.version.starts_with("3.10") {

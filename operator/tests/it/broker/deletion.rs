@@ -20,9 +20,9 @@ use warren_core::{
 };
 use warren_operator::{accounts, events::Event, pass::Pass};
 use warren_service::clock;
-use warren_test_support::{TestVhost, eventually};
+use warren_test_support::{TestVhost, eventually, for_each_broker};
 
-use super::{a_message, on_each_broker, pipeline};
+use super::{a_message, pipeline};
 use crate::{
     scene::{MINIMAL, Scene, message, noon, object, says},
     server::Server,
@@ -115,7 +115,7 @@ async fn exchanges(vhost: &TestVhost) -> Vec<String> {
 #[tokio::test]
 async fn a_clean_pipeline_leaves_the_broker_as_it_was() {
     let object = deleted(MINIMAL);
-    on_each_broker(&[&object], async |vhost| {
+    for_each_broker(async |vhost| {
         let before = listing(vhost).await;
         let scene = Scene::new(&vhost.login);
         let first = scene.first_pass(&object).await;
@@ -131,7 +131,7 @@ async fn a_clean_pipeline_leaves_the_broker_as_it_was() {
 #[tokio::test]
 async fn a_dead_letter_keeps_its_queue_and_says_so() {
     let object = deleted(MINIMAL);
-    on_each_broker(&[&object], async |vhost| {
+    for_each_broker(async |vhost| {
         let scene = Scene::new(&vhost.login);
         let first = scene.first_pass(&object).await;
         vhost.publish("shop.orders.internal", "email.dead", a_message()).await;
@@ -156,7 +156,7 @@ async fn a_dead_letter_keeps_its_queue_and_says_so() {
 async fn a_message_that_waits_for_its_retry_comes_home_and_keeps_the_queue() {
     let retry = "    retry: {backoff: {type: Fixed, initial: 5s}}\n";
     let object = deleted(&format!("{MINIMAL}{retry}"));
-    on_each_broker(&[&object], async |vhost| {
+    for_each_broker(async |vhost| {
         let scene = Scene::new(&vhost.login);
         let first = scene.first_pass(&object).await;
         vhost.publish("shop.orders.internal", "email.retry.5000", a_message()).await;
@@ -174,7 +174,7 @@ async fn a_message_that_waits_for_its_retry_comes_home_and_keeps_the_queue() {
 async fn a_message_that_no_worker_took_may_still_be_deleted_on_demand() {
     let object = deleted(MINIMAL);
     let on_demand = deleted(&with_deletion("policy: Delete"));
-    on_each_broker(&[&object], async |vhost| {
+    for_each_broker(async |vhost| {
         let before = listing(vhost).await;
         let scene = Scene::new(&vhost.login);
         let first = scene.first_pass(&object).await;
@@ -199,7 +199,7 @@ async fn a_message_that_no_worker_took_may_still_be_deleted_on_demand() {
 #[tokio::test]
 async fn workers_empty_the_queue_before_they_stop_and_lose_their_user() {
     let object = deleted(MINIMAL);
-    on_each_broker(&[&object], async |vhost| {
+    for_each_broker(async |vhost| {
         let scene = Scene::new(&vhost.login);
         *scene.children.lock().unwrap() = Some(Server::default());
         let first = scene.first_pass(&object).await;
@@ -236,7 +236,7 @@ async fn workers_empty_the_queue_before_they_stop_and_lose_their_user() {
 #[tokio::test]
 async fn who_retains_everything_loses_the_users_alone() {
     let object = deleted(&with_deletion("policy: Retain"));
-    on_each_broker(&[&object], async |vhost| {
+    for_each_broker(async |vhost| {
         let scene = Scene::new(&vhost.login);
         let first = scene.first_pass(&object).await;
         let (objects, _) = listing(vhost).await;
@@ -251,7 +251,7 @@ async fn who_retains_everything_loses_the_users_alone() {
 #[tokio::test]
 async fn what_others_have_bound_keeps_its_exchange_and_not_the_pipeline() {
     let object = deleted(MINIMAL);
-    on_each_broker(&[&object], async |vhost| {
+    for_each_broker(async |vhost| {
         let scene = Scene::new(&vhost.login);
         let first = scene.first_pass(&object).await;
         vhost.queue("their.queue", []).await;
@@ -277,7 +277,7 @@ async fn a_pipeline_that_came_second_takes_nothing_of_the_first_with_it() {
     let second = MINIMAL.replace("name: orders, namespace: shop", "name: letters, namespace: mail");
     let second = second.replace("spec:\n", "spec:\n  namePrefix: shop.orders\n");
     let second = deleted(&second);
-    on_each_broker(&[&first, &second], async |vhost| {
+    for_each_broker(async |vhost| {
         let before = listing(vhost).await;
         let (of_first, of_second) = (Scene::new(&vhost.login), Scene::new(&vhost.login));
         let declared = of_first.first_pass(&first).await;
@@ -299,7 +299,7 @@ async fn a_pipeline_that_came_second_takes_nothing_of_the_first_with_it() {
 #[tokio::test]
 async fn a_queue_that_others_feed_is_not_proven_to_be_empty() {
     let object = deleted(MINIMAL);
-    on_each_broker(&[&object], async |vhost| {
+    for_each_broker(async |vhost| {
         let scene = Scene::new(&vhost.login);
         let first = scene.first_pass(&object).await;
         vhost.exchange("their.exchange", ExchangeKind::Fanout).await;
@@ -315,7 +315,7 @@ async fn a_queue_that_others_feed_is_not_proven_to_be_empty() {
 #[tokio::test]
 async fn a_broker_that_is_gone_is_given_up_with_a_list_of_what_was_there() {
     let object = deleted(&with_deletion("timeout: 1m"));
-    on_each_broker(&[&object], async |vhost| {
+    for_each_broker(async |vhost| {
         let scene = Scene::new(&vhost.login);
         let first = scene.first_pass(&object).await;
         let second = scene.pass(&object, &first.status).await;
@@ -344,7 +344,7 @@ async fn a_broker_that_is_gone_is_given_up_with_a_list_of_what_was_there() {
 #[tokio::test]
 async fn a_secret_that_goes_before_its_pipeline_leaves_nothing_behind() {
     let object = deleted(MINIMAL);
-    on_each_broker(&[&object], async |vhost| {
+    for_each_broker(async |vhost| {
         let before = listing(vhost).await;
         let scene = Scene::new(&vhost.login);
         let first = scene.first_pass(&object).await;
@@ -362,7 +362,7 @@ async fn an_order_ends_a_pipeline_at_once_and_tells_what_it_leaves() {
     object.metadata.uid = Some("u1".to_owned());
     let order = ("warren.dev/force-finalize".to_owned(), "u1".to_owned());
     object.metadata.annotations = Some([order].into());
-    on_each_broker(&[&object], async |vhost| {
+    for_each_broker(async |vhost| {
         let scene = Scene::new(&vhost.login);
         let first = scene.first_pass(&object).await;
         let writes = scene.writes(&vhost.login);
@@ -392,7 +392,7 @@ async fn poll_in_real_time(scene: &Scene, object: &MessagePipeline, first: Pass)
 #[tokio::test]
 async fn a_deletion_in_real_time_is_over_within_two_minutes() {
     let object = deleted(MINIMAL);
-    on_each_broker(&[&object], async |vhost| {
+    for_each_broker(async |vhost| {
         let scene = Scene::new(&vhost.login);
         let first = scene.first_pass(&object).await;
         let began = Instant::now();

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use warren_api::{MessagePipeline, conditions::ConditionType::TopologyInSync};
 use warren_operator::{events::Event, interval::Requeue, pass::Pass};
-use warren_test_support::{TestVhost, eventually};
+use warren_test_support::{TestVhost, eventually, for_each_broker};
 
-use super::{a_message, on_each_broker};
+use super::a_message;
 use crate::scene::{MINIMAL, Scene, message, object, says};
 
 /// Longer than a proof has to stand.
@@ -65,7 +65,7 @@ async fn of_audit(vhost: &TestVhost) -> Vec<String> {
 #[tokio::test]
 async fn an_empty_queue_that_is_removed_from_the_spec_goes_with_all_that_is_its_own() {
     let (before, after) = before_and_after();
-    on_each_broker(&[&before], async |vhost| {
+    for_each_broker(async |vhost| {
         let scene = Scene::new(&vhost.login);
         let first = scene.first_pass(&before).await;
         let second = scene.pass(&after, &first.status).await;
@@ -84,7 +84,7 @@ async fn an_empty_queue_that_is_removed_from_the_spec_goes_with_all_that_is_its_
 #[tokio::test]
 async fn a_removed_queue_with_messages_stays_until_somebody_has_emptied_it() {
     let (before, after) = before_and_after();
-    on_each_broker(&[&before], async |vhost| {
+    for_each_broker(async |vhost| {
         let scene = Scene::new(&vhost.login);
         let first = scene.first_pass(&before).await;
         vhost.publish("shop.orders.internal", "audit", a_message()).await;
@@ -113,7 +113,7 @@ async fn a_removed_queue_with_messages_stays_until_somebody_has_emptied_it() {
 #[tokio::test]
 async fn a_dead_letter_of_a_removed_queue_stays_where_it_is_and_the_rest_goes() {
     let (before, after) = before_and_after();
-    on_each_broker(&[&before], async |vhost| {
+    for_each_broker(async |vhost| {
         let scene = Scene::new(&vhost.login);
         let first = scene.first_pass(&before).await;
         vhost.publish("shop.orders.internal", "audit.dead", a_message()).await;
@@ -131,7 +131,7 @@ async fn a_dead_letter_of_a_removed_queue_stays_where_it_is_and_the_rest_goes() 
 #[tokio::test]
 async fn a_queue_that_comes_back_into_the_spec_has_kept_its_messages() {
     let (before, after) = before_and_after();
-    on_each_broker(&[&before], async |vhost| {
+    for_each_broker(async |vhost| {
         let scene = Scene::new(&vhost.login);
         let first = scene.first_pass(&before).await;
         vhost.publish("shop.orders", "", a_message()).await;

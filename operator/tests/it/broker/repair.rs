@@ -4,16 +4,16 @@ use warren_api::conditions::ConditionType::TopologyInSync;
 use warren_broker::login::Secret;
 use warren_core::topology::Permissions;
 use warren_operator::{events::Event, plan::Kind};
-use warren_test_support::TestVhost;
+use warren_test_support::{TestVhost, for_each_broker};
 
-use super::{on_each_broker, pipeline};
+use super::pipeline;
 use crate::scene::{MINIMAL, Scene, object, says};
 
 /// Damages what a pass has declared, and expects the next pass to tell and to undo it.
 async fn repaired_after(kinds: &[(Kind, u32)], damage: impl AsyncFn(&TestVhost, &Scene)) {
     let object = object(MINIMAL);
     let damage = &damage;
-    on_each_broker(&[&object], async |vhost| {
+    for_each_broker(async |vhost| {
         let scene = Scene::new(&vhost.login);
         let declared = scene.first_pass(&object).await;
         damage(vhost, &scene).await;

@@ -11,12 +11,12 @@ use warren_broker::{
     publisher::{PublishError, Publisher, PublisherState, Settings},
 };
 use warren_core::{ledger::SessionNumber, message::Publication};
-use warren_test_support::{TestVhost, eventually};
+use warren_test_support::{TestVhost, eventually, for_each_broker};
 
-use super::{a_message, on_each_broker, pipeline};
+use super::{a_message, pipeline};
 use crate::scene::{MINIMAL, Scene, object};
 
-const WITHIN: std::time::Duration = std::time::Duration::from_secs(10);
+const WITHIN: std::time::Duration = std::time::Duration::from_mins(1);
 
 fn sibling() -> String {
     MINIMAL.replace("name: orders", "name: orders2")
@@ -42,7 +42,8 @@ async fn declared(vhost: &TestVhost) -> Users {
 }
 
 async fn publish(login: &Login, exchange: &str, routing_key: &str) -> Result<(), PublishError> {
-    let publisher = Publisher::start(watch::channel(login.clone()).1, Settings::worker("test"));
+    let settings = Settings { deadline: WITHIN, ..Settings::worker("test") };
+    let publisher = Publisher::start(watch::channel(login.clone()).1, settings);
     let mut state = publisher.state();
     let up = state.wait_for(|state| *state == PublisherState::Up);
     tokio::time::timeout(WITHIN, up).await.expect("connects").unwrap();
@@ -101,8 +102,7 @@ async fn is_refused(login: &Login, attempt: Attempt) -> bool {
 
 #[tokio::test]
 async fn a_producer_publishes_to_its_exchange_and_nowhere_else() {
-    let (one, two) = (object(MINIMAL), object(&sibling()));
-    on_each_broker(&[&one, &two], async |vhost| {
+    for_each_broker(async |vhost| {
         let producer = declared(vhost).await.producer;
         publish(&producer, "shop.orders", "").await.unwrap();
         for (exchange, key) in [
@@ -127,8 +127,7 @@ async fn a_producer_publishes_to_its_exchange_and_nowhere_else() {
 
 #[tokio::test]
 async fn a_worker_consumes_its_queue_and_returns_copies_and_no_more() {
-    let (one, two) = (object(MINIMAL), object(&sibling()));
-    on_each_broker(&[&one, &two], async |vhost| {
+    for_each_broker(async |vhost| {
         let worker = declared(vhost).await.worker;
         consume(&worker, "shop.orders.email").await.unwrap();
         publish(&worker, "shop.orders.internal", "email.retry.1000").await.unwrap();
@@ -150,8 +149,7 @@ async fn a_worker_consumes_its_queue_and_returns_copies_and_no_more() {
 
 #[tokio::test]
 async fn no_user_may_change_objects_enter_another_virtual_host_or_use_the_management_api() {
-    let (one, two) = (object(MINIMAL), object(&sibling()));
-    on_each_broker(&[&one, &two], async |vhost| {
+    for_each_broker(async |vhost| {
         let Users { worker, producer } = declared(vhost).await;
         for login in [&worker, &producer] {
             for attempt in [
@@ -176,7 +174,7 @@ async fn no_user_may_change_objects_enter_another_virtual_host_or_use_the_manage
 #[tokio::test]
 async fn what_a_producer_publishes_arrives_in_the_queue() {
     let object = object(MINIMAL);
-    on_each_broker(&[&object], async |vhost| {
+    for_each_broker(async |vhost| {
         let scene = Scene::new(&vhost.login);
         scene.first_pass(&object).await;
         let user = pipeline(&object).producer_user(&vhost.name);

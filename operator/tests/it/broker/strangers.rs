@@ -7,9 +7,8 @@ use warren_core::{
     topology::{Argument, Found, Queue},
 };
 use warren_operator::events::Event;
-use warren_test_support::TestVhost;
+use warren_test_support::{TestVhost, for_each_broker};
 
-use super::on_each_broker;
 use crate::scene::{MINIMAL, Scene, message, object, says};
 
 async fn found(vhost: &TestVhost) -> Found {
@@ -20,7 +19,7 @@ async fn found(vhost: &TestVhost) -> Found {
 #[tokio::test]
 async fn a_classic_queue_in_the_way_is_named_and_nothing_is_touched() {
     let object = object(MINIMAL);
-    on_each_broker(&[&object], async |vhost| {
+    for_each_broker(async |vhost| {
         let classic = Queue {
             name: "shop.orders.email".to_owned(),
             arguments: [("x-queue-type".to_owned(), Argument::from("classic"))].into(),
@@ -45,7 +44,7 @@ async fn a_classic_queue_in_the_way_is_named_and_nothing_is_touched() {
 #[tokio::test]
 async fn an_object_of_another_owner_stalls_the_pipeline() {
     let object = object(MINIMAL);
-    on_each_broker(&[&object], async |vhost| {
+    for_each_broker(async |vhost| {
         let marker = (owner::ARGUMENT, Argument::from("c1/other/invoices/u9"));
         vhost.queue("shop.orders.email.dead", [marker]).await;
         let scene = Scene::new(&vhost.login);
@@ -66,7 +65,7 @@ async fn an_object_of_another_owner_stalls_the_pipeline() {
 #[tokio::test]
 async fn our_own_queue_with_other_arguments_is_named_and_the_rest_is_kept_in_repair() {
     let before = object(MINIMAL);
-    on_each_broker(&[&before], async |vhost| {
+    for_each_broker(async |vhost| {
         let scene = Scene::new(&vhost.login);
         let declared = scene.first_pass(&before).await;
         let tier = "shop.orders.email.retry.1000";
@@ -90,7 +89,7 @@ async fn our_own_queue_with_other_arguments_is_named_and_the_rest_is_kept_in_rep
 #[tokio::test]
 async fn a_strangers_queue_on_our_exchange_keeps_its_binding() {
     let object = object(MINIMAL);
-    on_each_broker(&[&object], async |vhost| {
+    for_each_broker(async |vhost| {
         let scene = Scene::new(&vhost.login);
         let declared = scene.first_pass(&object).await;
         vhost.queue("their.queue", []).await;

@@ -6,8 +6,8 @@ use warren_api::{
 };
 use warren_broker::login::{Login, Secret};
 use warren_operator::{events::Event, interval::Requeue};
+use warren_test_support::for_each_broker;
 
-use super::on_each_broker;
 use crate::scene::{MINIMAL, Scene, message, object, says};
 
 /// The status of a pass with this login.
@@ -25,7 +25,7 @@ async fn status_with(login: &Login, yaml: &str) -> MessagePipelineStatus {
 
 #[tokio::test]
 async fn a_wrong_password_is_unauthorized_and_stays_out_of_the_message() {
-    on_each_broker(&[], async |vhost| {
+    for_each_broker(async |vhost| {
         let login = Login { password: Secret::new("wrong-secret"), ..vhost.login.clone() };
         let status = status_with(&login, MINIMAL).await;
         assert_eq!(says(&status, BrokerReachable), "False Unauthorized");
@@ -36,7 +36,7 @@ async fn a_wrong_password_is_unauthorized_and_stays_out_of_the_message() {
 
 #[tokio::test]
 async fn a_virtual_host_that_is_not_there_is_named() {
-    on_each_broker(&[], async |vhost| {
+    for_each_broker(async |vhost| {
         let login = Login { vhost: "nowhere/a b%".to_owned(), ..vhost.login.clone() };
         let status = status_with(&login, MINIMAL).await;
         assert_eq!(says(&status, BrokerReachable), "False VhostNotFound");
@@ -47,7 +47,7 @@ async fn a_virtual_host_that_is_not_there_is_named() {
 
 #[tokio::test]
 async fn a_closed_port_and_an_unknown_host_are_told_apart() {
-    on_each_broker(&[], async |vhost| {
+    for_each_broker(async |vhost| {
         let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let closed = free.local_addr().unwrap();
         drop(free);
@@ -65,7 +65,7 @@ async fn a_closed_port_and_an_unknown_host_are_told_apart() {
 
 #[tokio::test]
 async fn scoped_users_without_an_administrator_name_the_two_ways_out() {
-    on_each_broker(&[], async |vhost| {
+    for_each_broker(async |vhost| {
         let login = vhost.user(".*", ".*", ".*").await;
         let tags = ["policymaker", "monitoring"];
         let put = vhost.management.put_user(&login.username, &login.password, &tags);
@@ -83,7 +83,7 @@ async fn scoped_users_without_an_administrator_name_the_two_ways_out() {
 async fn shared_users_need_policymaker_and_monitoring_and_no_more() {
     let shared = MINIMAL.replace("{name: rabbitmq}}", "{name: rabbitmq}, users: Shared}");
     let shared = shared.as_str();
-    on_each_broker(&[], async |vhost| {
+    for_each_broker(async |vhost| {
         let login = vhost.user(".*", ".*", ".*").await;
         let user = &login.username;
         let put = vhost.management.put_user(user, &login.password, &["monitoring"]);
@@ -110,7 +110,7 @@ async fn shared_users_need_policymaker_and_monitoring_and_no_more() {
 async fn a_login_that_may_not_declare_is_told_what_it_needs() {
     let shared = MINIMAL.replace("{name: rabbitmq}}", "{name: rabbitmq}, users: Shared}");
     let shared = shared.as_str();
-    on_each_broker(&[], async |vhost| {
+    for_each_broker(async |vhost| {
         let login = vhost.user("^$", "^$", "^$").await;
         let tags = ["policymaker", "monitoring"];
         let put = vhost.management.put_user(&login.username, &login.password, &tags);
@@ -126,7 +126,7 @@ async fn a_login_that_may_not_declare_is_told_what_it_needs() {
 
 #[tokio::test]
 async fn a_missing_secret_is_named() {
-    on_each_broker(&[], async |vhost| {
+    for_each_broker(async |vhost| {
         let mut scene = Scene::new(&vhost.login);
         scene.secrets.clear();
         let pass = scene.first_pass(&object(MINIMAL)).await;
@@ -139,7 +139,7 @@ async fn a_missing_secret_is_named() {
 #[tokio::test]
 async fn a_broker_that_comes_and_goes_is_told_once_each_way() {
     let object = object(MINIMAL);
-    on_each_broker(&[&object], async |vhost| {
+    for_each_broker(async |vhost| {
         let good = Scene::new(&vhost.login);
         let refused = Login { password: Secret::new("changed"), ..vhost.login.clone() };
         let bad = Scene::new(&refused);
@@ -159,7 +159,7 @@ async fn a_broker_that_comes_and_goes_is_told_once_each_way() {
 #[tokio::test]
 async fn a_pipeline_whose_secret_moves_to_another_virtual_host_stays_where_it_is() {
     let object = object(MINIMAL);
-    on_each_broker(&[&object], async |vhost| {
+    for_each_broker(async |vhost| {
         let first = Scene::new(&vhost.login).first_pass(&object).await;
         let elsewhere = Login { vhost: "/".to_owned(), ..vhost.login.clone() };
         let scene = Scene::new(&elsewhere);

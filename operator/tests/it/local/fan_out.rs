@@ -5,11 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
-use warren_core::{
-    names::{PipelineId, QueueName, Slot, UserScope},
-    owner::LOCAL_CLUSTER,
-};
-use warren_test_support::{Receiver, Reply, TestVhost, eventually, for_each_broker, wait_until};
+use warren_test_support::{Receiver, Reply, eventually, for_each_broker, wait_until};
 
 use super::run::{Local, PATIENCE, Place};
 
@@ -85,18 +81,6 @@ async fn producer_url(local: &Local, pipeline: &str) -> String {
     .await
 }
 
-/// Users are global to a broker and outlive the virtual host.
-async fn remove_users(vhost: &TestVhost, pipeline: &str) {
-    let id = PipelineId::new("shop", pipeline).unwrap();
-    let prefix = id.default_prefix().unwrap();
-    let scope = UserScope::new(LOCAL_CLUSTER, &id, &vhost.name);
-    let producer = prefix.producer_user(&scope, Slot::A);
-    let worker = |queue| prefix.worker_user(&QueueName::new(queue).unwrap(), &scope, Slot::A);
-    for user in QUEUES.map(worker).into_iter().chain([producer]) {
-        let _ = vhost.management.delete_user(&user).await;
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn every_accepted_order_reaches_each_of_three_queues() {
     for_each_broker(async |vhost| {
@@ -127,7 +111,6 @@ async fn every_accepted_order_reaches_each_of_three_queues() {
             println!("{}: {queue}: {} orders, {repeats} repeats", vhost.version, ids.len());
             assert_eq!(ids.len(), ORDERS, "{queue} got what nobody published");
         }
-        remove_users(vhost, &pipeline).await;
     })
     .await;
 }

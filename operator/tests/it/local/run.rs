@@ -2,12 +2,14 @@
 
 use std::{
     fs,
+    panic::{AssertUnwindSafe, resume_unwind},
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
     sync::{Arc, Mutex},
     time::Duration,
 };
 
+use futures_util::FutureExt;
 use rustix::process::{Pid, Signal, getpgid, kill_process, test_kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -99,6 +101,14 @@ impl Place {
             }
         });
         Local { child, lines }
+    }
+
+    /// Runs a test here; when it fails, says what the program and its processes have logged.
+    pub(crate) async fn test(&self, test: impl Future<Output = ()>) {
+        if let Err(panic) = AssertUnwindSafe(test).catch_unwind().await {
+            println!("{}", self.logs());
+            resume_unwind(panic);
+        }
     }
 
     /// What it and its processes have logged.
