@@ -1,4 +1,4 @@
-//! A broker that is restarted again and again under load: workers come back whole each time.
+//! A broker that stops or crashes again and again under load: workers come back whole each time.
 //!
 //! The brokers of the other tests must not be disturbed, so this one has its own.
 
@@ -27,7 +27,7 @@ use warren_test_support::{Receiver, Reply, TestBroker, TestVhost, wait_until};
 
 use crate::rig::{Rig, SOON, counted, id};
 
-/// How often the broker is restarted.
+/// How often the broker starts again: after a stop and after a crash by turns.
 const RESTARTS: usize = 20;
 /// Messages between two restarts, which take longer than the two good seconds after which a
 /// connection forgets its back-off.
@@ -51,8 +51,15 @@ impl OwnBroker {
         (broker, TestBroker { version: version.to_owned(), login, management })
     }
 
-    async fn restart(&self) {
-        self.xtask("restart").await;
+    /// Even times it says good-bye to its clients and writes what it has; odd times it is gone at
+    /// once and comes back with what it had written.
+    async fn start_again(&self, time: usize) {
+        if time.is_multiple_of(2) {
+            self.xtask("restart").await;
+        } else {
+            self.xtask("kill").await;
+            self.xtask("up").await;
+        }
     }
 
     async fn down(self) {
@@ -131,13 +138,13 @@ async fn twenty_restarts(version: &'static str) {
     let exchange = rig.config.prefix.to_string();
     let publishing = load(rig.publisher.clone(), exchange, confirmed.clone(), stop.clone());
     let publishing = tokio::spawn(publishing);
-    for _ in 0..RESTARTS {
+    for time in 0..RESTARTS {
         let before = confirmed.lock().unwrap().len();
         wait_until(SOON * 2, "publishing goes on after a restart", async || {
             confirmed.lock().unwrap().len() > before + BETWEEN
         })
         .await;
-        own.restart().await;
+        own.start_again(time).await;
     }
     // While messages flow: a session widens to its prefetch at the first harmless one.
     for worker in &workers {
