@@ -7,15 +7,16 @@
 //!
 //! When everything is tested, the stories of the cluster, the longest of the other tests and the
 //! rest run side by side: each waits most of the time, for pods, for brokers that boot, for
-//! intervals to pass.
+//! intervals to pass. What each of the three says is kept until the next run.
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
+use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write};
 use std::panic::resume_unwind;
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
-use std::thread;
+use std::thread::{self, ScopedJoinHandle};
 
 use anyhow::{Context, ensure};
 use cargo_metadata::MetadataCommand;
@@ -28,7 +29,7 @@ use crate::args::{Layer, Test};
 use crate::broker::{self, Ready, Release};
 use crate::cargo::Built;
 use crate::cluster;
-use crate::paths::Paths;
+use crate::paths::{Paths, create_private};
 
 mod arguments;
 mod echo;
@@ -46,7 +47,7 @@ type Variables = Vec<(&'static str, OsString)>;
 /// # Errors
 /// When a broker or the cluster does not come up, or when no test could be run.
 pub(crate) fn run(paths: &Paths, root: &Path, options: &Test) -> anyhow::Result<ExitCode> {
-    let runner = Runner { cargo: &options.cargo, root };
+    let runner = Runner { cargo: &options.cargo, root, logs: &paths.dev().join("tests") };
     let workspace = Workspace::read(&runner)?;
     let mut arguments = Arguments::new(&options.arguments, workspace.has_failpoints);
     let stories = stories(&arguments, &options.without);
@@ -69,9 +70,12 @@ pub(crate) fn run(paths: &Paths, root: &Path, options: &Test) -> anyhow::Result<
     }
     let tell = || told(&ground, paths, root, options, &built);
     let results = if arguments.is_whole_workspace() {
-        let stories = ground.exists().then(|| arguments.stories());
-        let others = arguments.others(&workspace.tests);
-        runner.beside(stories.as_ref(), &others, &variables, tell)
+        let lanes = Lanes {
+            stories: ground.exists().then(|| arguments.stories()),
+            long: arguments.long(),
+            rest: arguments.rest(&workspace.tests),
+        };
+        runner.beside(&lanes, &variables, tell)
     } else {
         variables.extend(tell()?);
         runner.test(&arguments.chosen(), &variables)
@@ -90,6 +94,9 @@ pub(crate) fn run(paths: &Paths, root: &Path, options: &Test) -> anyhow::Result<
     if let Ground::Missing(refusal) = ground {
         writeln!(out, "cluster: NOT RUN ({refusal})").context("write to standard output")?;
         good = false;
+    }
+    if !good {
+        eprintln!("what the tests said is kept in {}", runner.logs.display());
     }
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -134,6 +141,8 @@ fn direct(no_proxy: Option<&OsStr>) -> (&'static str, OsString) {
 struct Runner<'a> {
     cargo: &'a Path,
     root: &'a Path,
+    /// Where what the tests say is kept, a file for each lane.
+    logs: &'a Path,
 }
 
 /// What the workspace declares.
@@ -142,6 +151,14 @@ struct Workspace {
     has_failpoints: bool,
     /// The names of all test targets.
     tests: BTreeSet<String>,
+}
+
+/// What runs side by side when everything is tested.
+struct Lanes {
+    /// Where there is a cluster.
+    stories: Option<Lane>,
+    long: Lane,
+    rest: Lane,
 }
 
 /// How the calls of cargo ended.
@@ -187,34 +204,48 @@ impl Results {
 }
 
 impl Runner<'_> {
-    /// Runs lanes side by side; the stories begin as soon as `tell` has made the cluster ready.
+    /// Runs lanes side by side. The long one begins at once; the others as soon as `tell` has made
+    /// the cluster ready, which is kept from nothing that it needs and is not late for them.
     fn beside(
         &self,
-        stories: Option<&Lane>,
-        others: &[Lane],
+        lanes: &Lanes,
         variables: &Variables,
-        tell: impl FnOnce() -> anyhow::Result<Variables> + Send,
+        tell: impl FnOnce() -> anyhow::Result<Variables>,
     ) -> Results {
-        let tell_stories = |stories| match tell() {
-            Ok(told) => self.test(stories, &variables.iter().cloned().chain(told).collect()),
-            Err(error) => Results::none(&error),
-        };
         thread::scope(|scope| {
-            let others = others.iter().map(|lane| scope.spawn(|| self.test(lane, variables)));
-            let stories = stories.map(|lane| scope.spawn(|| tell_stories(lane)));
-            let lanes: Vec<_> = others.chain(stories).collect();
-            let results =
-                lanes.into_iter().map(|lane| lane.join().unwrap_or_else(|it| resume_unwind(it)));
-            results.fold(Results::nothing(), Results::and)
+            let long = scope.spawn(|| self.test(&lanes.long, variables));
+            let told = lanes.stories.as_ref().map(|lane| (lane, tell()));
+            let rest = scope.spawn(|| self.test(&lanes.rest, variables));
+            let stories = told.map_or_else(Results::nothing, |(lane, told)| match told {
+                Ok(told) => self.test(lane, &variables.iter().cloned().chain(told).collect()),
+                Err(error) => Results::none(&error),
+            });
+            let join =
+                |lane: ScopedJoinHandle<'_, _>| lane.join().unwrap_or_else(|it| resume_unwind(it));
+            stories.and(join(rest)).and(join(long))
         })
     }
 
     /// Calls cargo; what the tests say passes through as it comes.
     fn test(&self, lane: &Lane, variables: &Variables) -> Results {
-        lane.calls.iter().fold(Results::nothing(), |results, words| {
-            let more = self.call(words, lane.threads, variables);
-            results.and(more.unwrap_or_else(|error| Results::none(&error)))
-        })
+        let run = |log: &mut File| {
+            let call = |words: &Vec<String>| {
+                let results = self.call(words, lane.threads, variables, log);
+                results.unwrap_or_else(|error| Results::none(&error))
+            };
+            lane.calls.iter().map(call).fold(Results::nothing(), Results::and)
+        };
+        match self.log(lane) {
+            Ok(mut log) => run(&mut log),
+            Err(error) => Results::none(&error),
+        }
+    }
+
+    /// Where what a lane says is kept, instead of what it said the last time.
+    fn log(&self, lane: &Lane) -> anyhow::Result<File> {
+        create_private(self.logs)?;
+        let path = self.logs.join(lane.name).with_added_extension("log");
+        File::create(&path).with_context(|| format!("create {}", path.display()))
     }
 
     fn call(
@@ -222,6 +253,7 @@ impl Runner<'_> {
         words: &[String],
         threads: u8,
         variables: &Variables,
+        log: &mut File,
     ) -> anyhow::Result<Results> {
         let mut child = self
             .command()
@@ -238,9 +270,9 @@ impl Runner<'_> {
             let line = line.context("read what cargo says")?;
             let line = String::from_utf8_lossy(&line);
             tally.read(&line);
-            say(&echo.next(&line))?;
+            say(&echo.next(&line), log)?;
         }
-        say(&echo.rest())?;
+        say(&echo.rest(), log)?;
         let status = child.wait().context("wait for cargo")?;
         Ok(Results { ended_well: status.success(), tally })
     }
@@ -252,9 +284,10 @@ impl Runner<'_> {
     }
 }
 
-/// Says what belongs together without a line of somebody else in between.
-fn say(text: &str) -> anyhow::Result<()> {
-    io::stdout().lock().write_all(text.as_bytes()).context("write to standard output")
+/// Says what belongs together without a line of somebody else in between, and keeps it.
+fn say(text: &str, log: &mut File) -> anyhow::Result<()> {
+    io::stdout().lock().write_all(text.as_bytes()).context("write to standard output")?;
+    log.write_all(text.as_bytes()).context("keep what the tests say")
 }
 
 fn list(brokers: &[Ready]) -> String {

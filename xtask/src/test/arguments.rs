@@ -15,6 +15,8 @@ const LONG_TARGET: &str = "delivery";
 /// Calls of cargo, one after the other.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Lane {
+    /// What it is called where several run side by side.
+    pub(super) name: &'static str,
     /// The words of each call.
     pub(super) calls: Vec<Vec<String>>,
     /// How many tests of a program run at once, unless `-- --test-threads` says otherwise.
@@ -25,7 +27,7 @@ pub(super) struct Lane {
 /// twice as many stories the operator was seen to need most of a minute until its next pass.
 const THREADS: u8 = 4;
 /// Beside all that, what needs most of the processor: programs by the dozen on three brokers.
-const OTHER_THREADS: u8 = 3;
+const REST_THREADS: u8 = 3;
 
 /// The words for cargo and those for the test programs.
 #[derive(Debug, PartialEq, Eq)]
@@ -89,7 +91,7 @@ impl Arguments {
 
     /// One call after the other, about what was typed.
     pub(super) fn chosen(&self) -> Lane {
-        Lane { calls: vec![self.test(&[])], threads: THREADS }
+        Lane { name: "chosen", calls: vec![self.test(&[])], threads: THREADS }
     }
 
     /// Runs all tests of the `chosen` targets to the end: totals of half of them would mislead.
@@ -111,19 +113,25 @@ impl Arguments {
     /// The call that tells the stories and nothing else. It is about all packages too, or cargo
     /// would build what they share with other features.
     pub(super) fn stories(&self) -> Lane {
-        Lane { calls: vec![self.test(&["--test", STORIES_TARGET])], threads: THREADS }
+        let calls = vec![self.test(&["--test", STORIES_TARGET])];
+        Lane { name: STORIES_TARGET, calls, threads: THREADS }
     }
 
-    /// Everything but the stories, given the names of all test targets, to be run side by side.
-    /// Examples in documentation are a call of their own for cargo.
-    pub(super) fn others(&self, tests: &BTreeSet<String>) -> Vec<Lane> {
+    /// The longest of the other tests.
+    pub(super) fn long(&self) -> Lane {
+        let calls = vec![self.test(&["--test", LONG_TARGET])];
+        Lane { name: LONG_TARGET, calls, threads: THREADS }
+    }
+
+    /// Everything but the stories and the long tests, given the names of all test targets. Examples
+    /// in documentation are a call of their own for cargo.
+    pub(super) fn rest(&self, tests: &BTreeSet<String>) -> Lane {
         let tests = tests.iter().map(String::as_str);
         let short = tests.filter(|name| ![STORIES_TARGET, LONG_TARGET].contains(name));
         let mut chosen = vec!["--lib", "--bins"];
         chosen.extend(short.flat_map(|name| ["--test", name]));
-        let long = vec![self.test(&["--test", LONG_TARGET])];
-        let rest = vec![self.test(&chosen), self.test(&["--doc"])];
-        vec![Lane { calls: long, threads: THREADS }, Lane { calls: rest, threads: OTHER_THREADS }]
+        let calls = vec![self.test(&chosen), self.test(&["--doc"])];
+        Lane { name: "rest", calls, threads: REST_THREADS }
     }
 }
 
@@ -200,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn the_stories_and_the_others_are_everything_once() {
+    fn the_lanes_are_everything_once() {
         let arguments = Arguments::new(&["--".to_owned(), "pause".to_owned()], true);
         assert!(arguments.is_whole_workspace());
         let tests = ["it", "stories", "delivery", "more"].map(str::to_owned).into();
@@ -208,15 +216,12 @@ mod tests {
         let end = "--features warren-worker/failpoints -- --show-output pause";
         let lines = |lane: Lane| lane.calls.iter().map(|call| call.join(" ")).collect::<Vec<_>>();
         assert_eq!(lines(arguments.stories()), [format!("{start} --test stories {end}")]);
-        let others: Vec<_> = arguments.others(&tests).into_iter().map(lines).collect();
+        assert_eq!(lines(arguments.long()), [format!("{start} --test delivery {end}")]);
         assert_eq!(
-            others,
+            lines(arguments.rest(&tests)),
             [
-                vec![format!("{start} --test delivery {end}")],
-                vec![
-                    format!("{start} --lib --bins --test it --test more {end}"),
-                    format!("{start} --doc {end}"),
-                ],
+                format!("{start} --lib --bins --test it --test more {end}"),
+                format!("{start} --doc {end}"),
             ]
         );
         assert!(!Arguments::new(&["--lib".to_owned()], true).is_whole_workspace());
