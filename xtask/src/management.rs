@@ -18,6 +18,8 @@ use ureq::http::{Response, StatusCode};
 
 /// Deleting a virtual host with its queues is what takes longest.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How long an idle connection is kept: RabbitMQ 4 closes it after 5 s.
+const KEEP_ALIVE: Duration = Duration::from_secs(3);
 
 /// The broker's own port for this API, without TLS.
 const PORT: u16 = 15672;
@@ -58,6 +60,7 @@ impl Management {
         let agent = Agent::config_builder()
             .timeout_global(Some(PATIENCE))
             .http_status_as_error(false)
+            .max_idle_age(KEEP_ALIVE)
             // The environment may name a proxy; a broker for development is not behind it.
             .proxy(None)
             .build()

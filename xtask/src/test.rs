@@ -5,9 +5,10 @@
 //! instead of one a program, and skipped tests that nobody can overlook. The servers stay up for
 //! the next run.
 //!
-//! When everything is tested, the stories of the cluster, the longest of the other tests and the
-//! rest run side by side: each waits most of the time, for pods, for brokers that boot, for
-//! intervals to pass. What each of the three says is kept until the next run.
+//! When everything is tested, the stories of the cluster, the longest of the other tests and, once
+//! the cluster is up, the rest run side by side: each waits most of the time, for pods, for brokers
+//! that boot, for intervals to pass. What each of them says on standard output is kept in a file
+//! until the next run.
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
@@ -29,7 +30,7 @@ use crate::args::{Layer, Test};
 use crate::broker::{self, Ready, Release};
 use crate::cargo::Built;
 use crate::cluster;
-use crate::paths::{Paths, create_private};
+use crate::paths::{Paths, create_private, remove_folder};
 
 mod arguments;
 mod echo;
@@ -69,6 +70,8 @@ pub(crate) fn run(paths: &Paths, root: &Path, options: &Test) -> anyhow::Result<
         variables.push((ground::HELM, helm.into_os_string()));
     }
     let tell = || told(&ground, paths, root, options, &built);
+    remove_folder(runner.logs)?;
+    create_private(runner.logs)?;
     let results = if arguments.is_whole_workspace() {
         let lanes = Lanes {
             stories: ground.exists().then(|| arguments.stories()),
@@ -96,7 +99,7 @@ pub(crate) fn run(paths: &Paths, root: &Path, options: &Test) -> anyhow::Result<
         good = false;
     }
     if !good {
-        eprintln!("what the tests said is kept in {}", runner.logs.display());
+        eprintln!("what the tests said: {}/*.log", runner.logs.display());
     }
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -204,8 +207,9 @@ impl Results {
 }
 
 impl Runner<'_> {
-    /// Runs lanes side by side. The long one begins at once; the others as soon as `tell` has made
-    /// the cluster ready, which is kept from nothing that it needs and is not late for them.
+    /// Runs lanes side by side. The long one begins at once, because it mostly waits. The others
+    /// begin when `tell` has made the cluster ready: the rest would take the processor from the
+    /// control plane while that comes up.
     fn beside(
         &self,
         lanes: &Lanes,
@@ -241,9 +245,8 @@ impl Runner<'_> {
         }
     }
 
-    /// Where what a lane says is kept, instead of what it said the last time.
+    /// Where what a lane says is kept.
     fn log(&self, lane: &Lane) -> anyhow::Result<File> {
-        create_private(self.logs)?;
         let path = self.logs.join(lane.name).with_added_extension("log");
         File::create(&path).with_context(|| format!("create {}", path.display()))
     }
@@ -266,15 +269,18 @@ impl Runner<'_> {
         let output = child.stdout.take().context("read what cargo says")?;
         let mut echo = Echo::default();
         let mut tally = Tally::default();
-        for line in BufReader::new(output).split(b'\n') {
-            let line = line.context("read what cargo says")?;
+        let mut said = Ok(());
+        for line in BufReader::new(output).split(b'\n').map_while(Result::ok) {
             let line = String::from_utf8_lossy(&line);
             tally.read(&line);
-            say(&echo.next(&line), log)?;
+            said = said.and(say(&echo.next(&line), log));
         }
-        say(&echo.rest(), log)?;
+        said = said.and(say(&echo.rest(), log));
         let status = child.wait().context("wait for cargo")?;
-        Ok(Results { ended_well: status.success(), tally })
+        if let Err(error) = &said {
+            eprintln!("error: {error:#}");
+        }
+        Ok(Results { ended_well: status.success() && said.is_ok(), tally })
     }
 
     fn command(&self) -> Command {
@@ -286,8 +292,8 @@ impl Runner<'_> {
 
 /// Says what belongs together without a line of somebody else in between, and keeps it.
 fn say(text: &str, log: &mut File) -> anyhow::Result<()> {
-    io::stdout().lock().write_all(text.as_bytes()).context("write to standard output")?;
-    log.write_all(text.as_bytes()).context("keep what the tests say")
+    log.write_all(text.as_bytes()).context("keep what the tests say")?;
+    io::stdout().lock().write_all(text.as_bytes()).context("write to standard output")
 }
 
 fn list(brokers: &[Ready]) -> String {
@@ -300,6 +306,10 @@ fn list(brokers: &[Ready]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
+    use tempfile::TempDir;
+
     use super::*;
 
     #[test]
@@ -307,6 +317,42 @@ mod tests {
         let ready = |release, folder: &str| Ready { release, broker_dir: folder.into() };
         let brokers = [ready(Release::V3_10, "/a/b"), ready(Release::V4_3, "/c")];
         assert_eq!(list(&brokers), "3.10=/a/b,4.3=/c");
+    }
+
+    /// A word, when the shell stands in for cargo: results of tests would be counted as ours.
+    fn lane(name: &'static str) -> Lane {
+        Lane { name, calls: vec![vec!["-c".to_owned(), format!("echo {name}")]], threads: 1 }
+    }
+
+    /// Runs three lanes with the shell; `tell` gets the folder of their logs.
+    fn beside(tell: impl FnOnce(&Path) -> anyhow::Result<Variables>) -> (TempDir, Results) {
+        let place = tempfile::tempdir().expect("a folder");
+        let runner = Runner { cargo: Path::new("sh"), root: place.path(), logs: place.path() };
+        let lanes =
+            Lanes { stories: Some(lane("stories")), long: lane("long"), rest: lane("rest") };
+        let results = runner.beside(&lanes, &Vec::new(), || tell(place.path()));
+        (place, results)
+    }
+
+    #[test]
+    fn what_each_lane_says_is_kept() {
+        let (place, results) = beside(|_| Ok(Vec::new()));
+        assert!(results.ended_well);
+        for name in ["stories", "long", "rest"] {
+            let said = fs::read_to_string(place.path().join(format!("{name}.log")));
+            assert_eq!(said.expect("a log"), format!("{name}\n"));
+        }
+    }
+
+    #[test]
+    fn what_is_short_begins_when_the_cluster_is_up_and_also_if_it_never_is() {
+        let (place, results) = beside(|logs| {
+            assert!(!logs.join("rest.log").exists(), "it has begun");
+            Err(anyhow::anyhow!("no cluster"))
+        });
+        assert!(!results.ended_well);
+        let has_run = |name: &str| place.path().join(name).exists();
+        assert!(has_run("rest.log") && has_run("long.log") && !has_run("stories.log"));
     }
 
     #[test]

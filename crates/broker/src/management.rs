@@ -1,8 +1,9 @@
 //! The management API of RabbitMQ: the few calls Warren makes, with types of their own.
 //!
 //! Every count is optional, because a broker leaves fields out while it is busy electing a leader
-//! or when statistics are off: missing means unknown and never zero. Nothing is repeated here;
-//! what to do about an error is the caller's decision.
+//! or when statistics are off: missing means unknown and never zero. A call that may be done
+//! twice is sent once more when its connection ends without an answer; what to do about any other
+//! error is the caller's decision.
 
 mod arguments;
 mod call;

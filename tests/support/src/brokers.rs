@@ -56,21 +56,20 @@ fn broker(version: &str, dir: &Path) -> TestBroker {
 }
 
 /// Runs a test on every broker at the same time, each in a virtual host of its own, which is
-/// deleted afterwards. A failure names the version.
+/// deleted afterwards with the users that may enter it. A failure names the version.
 pub async fn for_each_broker(test: impl AsyncFn(&TestVhost)) {
     let test = &test;
     let run = async |broker: TestBroker| {
         let vhost = TestVhost::create(&broker).await;
         let outcome = AssertUnwindSafe(test(&vhost)).catch_unwind().await;
+        if outcome.is_err() {
+            println!("failed on RabbitMQ {}", broker.version);
+        }
         vhost.delete().await;
-        outcome.err().map(|panic| (broker.version, panic))
+        outcome.err()
     };
-    let failures: Vec<_> = join_all(brokers().into_iter().map(run)).await;
-    let mut failures: Vec<_> = failures.into_iter().flatten().collect();
-    for (version, _) in &failures {
-        println!("failed on RabbitMQ {version}");
-    }
-    if let Some((_, panic)) = failures.pop() {
+    let failures = join_all(brokers().into_iter().map(run)).await;
+    if let Some(panic) = failures.into_iter().flatten().next() {
         std::panic::resume_unwind(panic);
     }
 }

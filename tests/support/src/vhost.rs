@@ -61,7 +61,7 @@ impl TestVhost {
         vhost
     }
 
-    /// Deletes it, and the users that could do something in it, but for the administrator.
+    /// Deletes it, and the users that may enter it, but for the administrator.
     pub async fn delete(mut self) {
         self.deleted = true;
         clean_up(&self.management, &self.login).await;
@@ -242,21 +242,25 @@ fn may_pass(error: &ApiError) -> bool {
     matches!(error.kind, ApiErrorKind::Transient(_) | ApiErrorKind::Timeout)
 }
 
-/// Deletes the virtual host of a login, and the other users that may enter it: users are global to
-/// a broker and outlive it. Says what it could not delete: no test fails for that.
+/// Deletes the virtual host of a login, and before it the other users that may enter it: users are
+/// global to a broker. Says what it could not delete: no test fails for that.
 async fn clean_up(management: &Management, login: &Login) {
     let vhost = &login.vhost;
     let permissions = poll_until_answered(async || management.permissions(vhost).await).await;
-    let deleted = poll_until_answered(async || management.delete_vhost(vhost).await);
-    if let Err(error) = deleted.await {
-        println!("left behind: vhost {vhost}: {error}");
-    }
-    let users = permissions.unwrap_or_default().into_iter().map(|(user, _)| user);
+    let permissions = permissions.unwrap_or_else(|error| {
+        println!("left behind: the users of vhost {vhost}: {error}");
+        Vec::new()
+    });
+    let users = permissions.into_iter().map(|(user, _)| user);
     for user in users.filter(|user| *user != login.username) {
         let deleted = poll_until_answered(async || management.delete_user(&user).await);
         if let Err(error) = deleted.await {
             println!("left behind: user {user}: {error}");
         }
+    }
+    let deleted = poll_until_answered(async || management.delete_vhost(vhost).await);
+    if let Err(error) = deleted.await {
+        println!("left behind: vhost {vhost}: {error}");
     }
 }
 

@@ -15,7 +15,7 @@ const LONG_TARGET: &str = "delivery";
 /// Calls of cargo, one after the other.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Lane {
-    /// What it is called where several run side by side.
+    /// Names the file in which what it says is kept.
     pub(super) name: &'static str,
     /// The words of each call.
     pub(super) calls: Vec<Vec<String>>,
@@ -113,14 +113,16 @@ impl Arguments {
     /// The call that tells the stories and nothing else. It is about all packages too, or cargo
     /// would build what they share with other features.
     pub(super) fn stories(&self) -> Lane {
-        let calls = vec![self.test(&["--test", STORIES_TARGET])];
-        Lane { name: STORIES_TARGET, calls, threads: THREADS }
+        self.only(STORIES_TARGET)
     }
 
     /// The longest of the other tests.
     pub(super) fn long(&self) -> Lane {
-        let calls = vec![self.test(&["--test", LONG_TARGET])];
-        Lane { name: LONG_TARGET, calls, threads: THREADS }
+        self.only(LONG_TARGET)
+    }
+
+    fn only(&self, target: &'static str) -> Lane {
+        Lane { name: target, calls: vec![self.test(&["--test", target])], threads: THREADS }
     }
 
     /// Everything but the stories and the long tests, given the names of all test targets. Examples

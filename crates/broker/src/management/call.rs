@@ -1,9 +1,6 @@
 //! One call: method, path, body, deadline, and what its answer means.
 
-use std::{
-    sync::atomic::{AtomicU64, Ordering},
-    time::Duration,
-};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use reqwest::{Method, RequestBuilder, Response, header::CONTENT_TYPE};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -134,7 +131,7 @@ impl Call {
     /// broker cannot pile up callers.
     async fn send(&self) -> Result<Vec<u8>, ApiError> {
         let deadline = if self.is_write() { WRITE_TIMEOUT } else { READ_TIMEOUT };
-        let sent = timeout(deadline, self.send_at_once(deadline)).await;
+        let sent = timeout(deadline, self.send_at_once()).await;
         let sent = sent.unwrap_or(Err(ApiErrorKind::Timeout));
         if let Some(witness) = &self.management.inner.witness {
             let result = sent.as_ref().map_or_else(CallResult::of, |_| CallResult::Ok);
@@ -143,14 +140,14 @@ impl Call {
         sent.map_err(|kind| self.failed(kind))
     }
 
-    async fn send_at_once(&self, deadline: Duration) -> Result<Vec<u8>, ApiErrorKind> {
+    async fn send_at_once(&self) -> Result<Vec<u8>, ApiErrorKind> {
         let inner = &self.management.inner;
         let _place = inner.calls.acquire().await;
         let _change = self.is_write().then(|| {
             inner.writes.fetch_add(1, Ordering::Relaxed);
             Changing::begin(&inner.changes)
         });
-        let mut response = self.response(deadline).await.map_err(|error| transport(&error))?;
+        let mut response = self.response().await.map_err(|error| transport(&error))?;
         let status = response.status();
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| transport(&error))? {
@@ -168,22 +165,23 @@ impl Call {
     /// Sends it, and once more if the connection ends without an answer: whoever serves closes idle
     /// ones, at times just as they are used. Only for what may be done twice
     /// (<https://www.rfc-editor.org/rfc/rfc9110#section-9.2.2>).
-    async fn response(&self, deadline: Duration) -> reqwest::Result<Response> {
-        match self.request(deadline).send().await {
+    async fn response(&self) -> reqwest::Result<Response> {
+        match self.request().send().await {
             Err(error) if is_unanswered(&error) && self.method.is_idempotent() => {
-                self.request(deadline).send().await
+                let (method, path) = (&self.method, self.url.path());
+                tracing::debug!(%method, path, error = %error.without_url(), "call is sent again");
+                self.request().send().await
             }
             answered => answered,
         }
     }
 
-    fn request(&self, deadline: Duration) -> RequestBuilder {
+    fn request(&self) -> RequestBuilder {
         let inner = &self.management.inner;
         let request = inner
             .client
             .request(self.method.clone(), self.url.clone())
-            .basic_auth(&inner.username, Some(inner.password.reveal()))
-            .timeout(deadline);
+            .basic_auth(&inner.username, Some(inner.password.reveal()));
         match &self.body {
             Some(body) => request.header(CONTENT_TYPE, "application/json").body(body.clone()),
             None => request,
@@ -211,7 +209,7 @@ impl Drop for Changing<'_> {
     }
 }
 
-/// Whether there was a connection, and it ended before the answer came.
+/// Whether there was a connection, and no answer on it that could be read.
 fn is_unanswered(error: &reqwest::Error) -> bool {
     error.is_request() && !error.is_connect() && !error.is_timeout()
 }
