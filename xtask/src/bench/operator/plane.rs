@@ -15,6 +15,9 @@ use crate::programs;
 
 /// Where its files are, beside those of the cluster for development.
 const APART: &str = "bench";
+/// That a definition is served. kubectl fails on a `condition` of what has no conditions yet.
+const ESTABLISHED: &str =
+    r#"--for=jsonpath={.status.conditions[?(@.type=="Established")].status}=True"#;
 /// How long the definition of a kind may take to be served.
 const SERVED: &str = "--timeout=1m";
 /// How long all pipelines may take to become ready, a thousand of them on a slow machine.
@@ -52,7 +55,7 @@ impl Plane {
     ) -> anyhow::Result<()> {
         self.apply(&programs::output(definition)?, &folder.join("definition.yaml"))?;
         let kind = "customresourcedefinition/messagepipelines.warren.dev";
-        self.ask(&["wait", "--for=condition=Established", SERVED, kind])?;
+        self.ask(&["wait", ESTABLISHED, SERVED, kind])?;
         self.ask(&["create", "namespace", NAMESPACE])?;
         let mut secret = self.kubectl(&["create", "secret", "generic", SECRET]);
         secret.args(["--namespace", NAMESPACE]);
