@@ -270,10 +270,18 @@ impl Runner<'_> {
         let mut echo = Echo::default();
         let mut tally = Tally::default();
         let mut said = Ok(());
-        for line in BufReader::new(output).split(b'\n').map_while(Result::ok) {
-            let line = String::from_utf8_lossy(&line);
-            tally.read(&line);
-            said = said.and(say(&echo.next(&line), log));
+        for line in BufReader::new(output).split(b'\n') {
+            match line.context("read what cargo says") {
+                Ok(line) => {
+                    let line = String::from_utf8_lossy(&line);
+                    tally.read(&line);
+                    said = said.and(say(&echo.next(&line), log));
+                }
+                Err(error) => {
+                    said = said.and(Err(error));
+                    break;
+                }
+            }
         }
         said = said.and(say(&echo.rest(), log));
         let status = child.wait().context("wait for cargo")?;

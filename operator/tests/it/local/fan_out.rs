@@ -33,8 +33,7 @@ async fn publish(producer: &str) {
     .await;
 }
 
-/// Posts a batch, and gives the ids that got a 2xx: from a busy broker not all need a confirm in
-/// time.
+/// Posts a batch, and gives the ids that got a 2xx: a busy broker may confirm the others too late.
 async fn accepted(client: &reqwest::Client, producer: &str, ids: &[String]) -> Vec<String> {
     let message =
         |id: &String| json!({"id": id, "routing_key": "order.new", "payload": {"order": id}});
